@@ -1,0 +1,1 @@
+"""Words from the operator: the click commands of qmailfork(8)."""

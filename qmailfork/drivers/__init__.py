@@ -1,0 +1,1 @@
+"""Who carries the bytes between a client, the conversation and the programs."""

@@ -1,0 +1,1 @@
+"""The operating system: control files and environment, spawning and waiting, log output."""
