@@ -83,7 +83,7 @@ def _forget_signals() -> None:
 
 
 def _above(envelope: "Iterator[bytes]") -> "Iterator[bytes]":
-    """Yield the fields that stand above a message; Received is last, lest a first line fold into an address."""
+    """Yield the fields above a message; Received comes last, for a first line may fold into what is above."""
     yield return_path(next(envelope))
     for recipient in envelope:
         yield delivered_to(recipient)

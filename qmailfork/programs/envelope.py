@@ -58,7 +58,8 @@ def _address(entry: bytes, letter: bytes) -> bytes:
 def return_path(sender: bytes) -> bytes:
     """Return the Return-Path field (RFC 5321, 4.4) for a sender, with its line feed.
 
-    An empty sender gives <>. A local part that is no dot-string is quoted; control octets become `_`, so that no address makes a line.
+    An empty sender gives <>. A local part that is no dot-string is quoted; control octets become `_`, so that
+    no address makes a line of its own.
     """
     local, at, domain = sender.translate(_NO_CONTROLS).rpartition(b"@")
     if not at:
@@ -74,5 +75,5 @@ def _quoted(local: bytes) -> bytes:
 
 
 def delivered_to(recipient: bytes) -> bytes:
-    """Return the Delivered-To field (qmail-local(8)) for a recipient, with its line feed; control octets as `_`."""
+    """Return the Delivered-To field (qmail-local(8)) for a recipient, control octets as `_`, with LF."""
     return b"Delivered-To: " + recipient.translate(_NO_CONTROLS) + b"\n"

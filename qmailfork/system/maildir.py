@@ -50,7 +50,7 @@ def blocks_of(descriptor: int) -> "Iterator[bytes]":
 
 
 class Spool:
-    """A message of any length that waits for its envelope: in memory, or when long in a file without a name."""
+    """A message of any length that waits for its envelope: in memory, or if long in a file without a name."""
 
     __slots__ = ("_blocks", "_descriptor", "_size")
 
@@ -101,7 +101,7 @@ class Draft:
             posix.fsync(self._descriptor)
 
     def publish(self) -> None:
-        """Move the file into new/, and that to the disk. Raises Refused, with 64 or 53 and nothing in new/."""
+        """Move the file into new/, and that to the disk. Raises Refused: 64 or 53, with nothing in new/."""
         with Refusing(PUBLICATION, "new"):
             posix.rename("tmp/" + self._name, "new/" + self._name)
         try:
