@@ -1,4 +1,4 @@
-"""qmailfork-queue as a process: what it delivers, what it refuses and how it says so, and what a signal leaves."""
+"""qmailfork-queue as a process: what it delivers, what it refuses and how, and what a signal leaves."""
 
 import os
 import re
@@ -82,7 +82,8 @@ def test_a_message_is_one_file_below_its_envelope(maildir):
     (delivered,) = new(maildir)
     fields, rest = delivered.read_bytes().split(b"Received: ", 1)
     assert fields == (
-        b"Return-Path: <john@foodomain.net>\nDelivered-To: joe@joedomain.net\nDelivered-To: ann@joedomain.net\n"
+        b"Return-Path: <john@foodomain.net>\n"
+        b"Delivered-To: joe@joedomain.net\nDelivered-To: ann@joedomain.net\n"
     )
     trace, message = rest.split(b"\n", 1)
     pattern = rb"\(qmailfork-queue %d invoked by uid %d\); \d{1,2} [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d -0000"
@@ -179,6 +180,18 @@ def test_a_missing_maildir_is_61_and_is_not_made(tmp_path):
     place = f"{tmp_path}/gone?qmail-smtpd: ?[1m?"
     assert queue.said == f"qmailfork-queue: {place}: No such file or directory\n"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_maildir_that_loses_its_new_is_64(maildir):
+    queue = Queue(maildir)
+    os.close(queue.message)
+    queue.write(queue.envelope, b"Fa@b\0")
+    await_draft(maildir)
+    (maildir / "new").rmdir()
+    queue.write(queue.envelope, b"Tc@d\0\0")
+    assert queue.end() == 64
+    assert queue.said == "qmailfork-queue: new: No such file or directory\n"
+    assert drafts(maildir) == []
 
 
 def test_an_unset_variable_is_55(maildir):
