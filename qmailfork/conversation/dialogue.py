@@ -10,7 +10,7 @@ from qmailfork.conversation import message, policy, recipient
 from qmailfork.conversation.requests import Ending
 from qmailfork.conversation.session import FRESH, READY, SENDER, Gone, Late, Overlong, Session
 from qmailfork.conversation.settings import ControlFault, Peer, Settings
-from qmailfork.programs import events
+from qmailfork.programs import events, journal
 from qmailfork.smtp import address, commands, replies
 from qmailfork.smtp.commands import DATA, EHLO, HELO, HELP, MAIL, NOOP, QUIT, RCPT, RSET, VRFY
 
@@ -89,12 +89,12 @@ def _open(session: Session) -> "Asking[None]":
 def _obey(session: Session, line: bytes) -> "Asking[bytes]":
     """The reply to one command line; the session's state follows it."""
     if b"\0" in line:
-        yield from session.say(3, b"NUL in a command: " + events.clean(line))
+        yield from session.say(3, b"NUL in a command: " + journal.clean(line))
         return replies.SYNTAX
     verb, argument = commands.split(line)
     step = STEPS[session.state].get(verb, replies.UNIMPLEMENTED)
     if isinstance(step, bytes):
-        yield from session.say(3, b"refused: " + events.clean(line))
+        yield from session.say(3, b"refused: " + journal.clean(line))
         return step
     reply = yield from _HANDLERS[verb](session, argument)
     if verb == DATA or replies.is_positive(reply):
@@ -104,13 +104,13 @@ def _obey(session: Session, line: bytes) -> "Asking[bytes]":
 
 def _hello(session: Session, argument: bytes) -> "Asking[bytes]":
     session.helo = argument
-    yield from session.say(4, b"remote helo: " + events.clean(argument))
+    yield from session.say(4, b"remote helo: " + journal.clean(argument))
     return replies.hello(session.settings.greeting)
 
 
 def _extended_hello(session: Session, argument: bytes) -> "Asking[bytes]":
     session.helo = argument
-    yield from session.say(4, b"remote ehlo: " + events.clean(argument))
+    yield from session.say(4, b"remote ehlo: " + journal.clean(argument))
     size = b"SIZE %d" % session.settings.databytes
     return replies.extended_hello(session.settings.greeting, (b"PIPELINING", size, b"8BITMIME"))
 
@@ -124,7 +124,7 @@ def _mail(session: Session, argument: bytes) -> "Asking[bytes]":
         if not size.isdigit() or len(size) > 20:
             raise address.SyntaxFault
     except address.SyntaxFault:
-        yield from session.say(3, b"RFC2821 syntax error in mail from: " + events.clean(argument))
+        yield from session.say(3, b"RFC2821 syntax error in mail from: " + journal.clean(argument))
         return replies.SYNTAX
     if 0 < session.settings.databytes < int(size):
         yield from session.note(events.too_big(b"", announced=True), sender)

@@ -7,6 +7,7 @@ complete envelope, or said itself that it did not take the message.
 from qmailfork.conversation.requests import Abandon, Finish, Open, Opened, Write
 from qmailfork.conversation.session import Gone, Late, Session
 from qmailfork.programs import events, queue
+from qmailfork.programs.journal import Event
 from qmailfork.smtp import received, replies
 from qmailfork.smtp.body import MAX_HOPS, Body
 
@@ -35,11 +36,11 @@ def accept(session: Session) -> "Asking[bytes]":
         yield Abandon()
         raise
     refusal = _refusal(session, body, size)
-    if refusal:
-        yield Abandon()
-        yield from session.note(refusal)
-        return refusal.reply
-    return (yield from _finish(session, opened.qp, size))
+    if refusal is None:
+        return (yield from _finish(session, opened.qp, size))
+    yield Abandon()
+    yield from session.note(refusal)
+    return refusal.reply
 
 
 def _received(session: Session, opened: Opened) -> bytes:
@@ -65,7 +66,7 @@ def _carry(session: Session, body: Body) -> "Asking[int]":
     return size
 
 
-def _refusal(session: Session, body: Body, size: int) -> events.Event | None:
+def _refusal(session: Session, body: Body, size: int) -> Event | None:
     """Why this message must not be queued, if it must not."""
     first = session.recipients[0]
     if body.hops >= MAX_HOPS:

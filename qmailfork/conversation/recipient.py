@@ -3,7 +3,7 @@
 from qmailfork.conversation import policy
 from qmailfork.conversation.requests import Run
 from qmailfork.conversation.session import Session
-from qmailfork.programs import checkers, events
+from qmailfork.programs import checkers, events, journal
 from qmailfork.smtp import address, replies
 
 TYPE_CHECKING = False
@@ -22,7 +22,7 @@ def accept(session: Session, argument: bytes) -> "Asking[bytes]":
     try:
         recipient = policy.localized(settings, address.parse(argument)[0])
     except address.SyntaxFault:
-        yield from session.say(3, b"syntax error in 'rcpt to': " + events.clean(argument))
+        yield from session.say(3, b"syntax error in 'rcpt to': " + journal.clean(argument))
         return replies.SYNTAX
     routed = recipient + (settings.relay_suffix or b"")
     bad = policy.bad_sender(settings, session.sender)
@@ -54,9 +54,7 @@ def _ask_checkers(session: Session, recipient: bytes, routed: bytes, checks: "li
             yield from session.note(events.checker_failed(routed, entry.program, verdict.failed, checks))
         if verdict.code:
             reply = contract.reply(verdict.code)
-            yield from session.note(
-                events.checker_refused(routed, entry.program, verdict.condition, reply, checks)
-            )
+            yield from session.note(events.checker_refused(routed, entry.program, verdict.condition, reply, checks))
             if contract.quits or verdict.code == b"421":
                 session.owed.append(reply)
                 raise Hangup

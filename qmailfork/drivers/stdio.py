@@ -8,11 +8,12 @@ from qmailfork.conversation import requests
 from qmailfork.conversation.dialogue import converse
 from qmailfork.conversation.requests import Ending, Opened
 from qmailfork.conversation.settings import ControlFault
-from qmailfork.system.queue import Queue
 from qmailfork.programs import events
+from qmailfork.programs.journal import Event
 from qmailfork.programs.outcome import UNSTARTED, Outcome
 from qmailfork.smtp import replies
 from qmailfork.system import children, config, signals, spawn
+from qmailfork.system.queue import Queue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def _at_home(environment: dict[bytes, bytes]) -> config.Controls:
     try:
         posix.chdir(home)
     except OSError as fault:
-        raise ControlFault("%s: %s" % (home.decode(errors="surrogateescape"), fault.strerror)) from None
+        raise ControlFault(f"{home.decode(errors='surrogateescape')}: {fault.strerror}") from None
     return config.Controls(home)
 
 
@@ -73,9 +74,7 @@ class Driver:
     `environment` is the session's, `null` a descriptor of /dev/null, `log` writes an event.
     """
 
-    def __init__(
-        self, environment: dict[bytes, bytes], null: int, log: "Callable[[events.Event], None]"
-    ) -> None:
+    def __init__(self, environment: dict[bytes, bytes], null: int, log: "Callable[[Event], None]") -> None:
         self._environment = environment
         self._null = null
         self._queue = Queue(environment)

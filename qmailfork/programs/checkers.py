@@ -58,9 +58,7 @@ class Contract:
         relay = b"RELAYCLIENT" in environment
         listed = environment.get(b"SMTPEXTFORKR" if relay else b"SMTPEXTFORK", b"")
         self.entries = [Entry(text) for text in listed.split(b",") if text.strip()]
-        self.unset_relay_list = (
-            relay and b"SMTPEXTFORKR" not in environment and bool(environment.get(b"SMTPEXTFORK"))
-        )
+        self.unset_relay_list = relay and b"SMTPEXTFORKR" not in environment and bool(environment.get(b"SMTPEXTFORK"))
         self.codes = self._codes()
         self.seconds = self._seconds(b"SMTPEXTFORKTIMEOUT", SECONDS)
         self.on_failure = self._on_failure()

@@ -109,9 +109,7 @@ def checker_failed(recipient: bytes, program: bytes, condition: bytes, checks: "
     return Event(b"Error::RCPT::" + condition, ENVELOPE, program, 1, words, b"", recipient, checks)
 
 
-def checker_refused(
-    recipient: bytes, program: bytes, condition: bytes, reply: bytes, checks: "list[Check]"
-) -> Event:
+def checker_refused(recipient: bytes, program: bytes, condition: bytes, reply: bytes, checks: "list[Check]") -> Event:
     """A checker refused or deferred the recipient."""
     words = b"'rcpt to' denied via %b (%b): %b" % (clean(program), condition, clean(recipient))
     return Event(b"Reject::RCPT::" + condition, ENVELOPE, program, 3, words, reply, recipient, checks)

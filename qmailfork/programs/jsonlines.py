@@ -32,7 +32,11 @@ def line(number: int, event: Event) -> bytes:
 def _check(program: bytes, outcome: Outcome) -> dict[str, object]:
     how = "errno" if outcome.how == "exec" else outcome.how
     end: int | bool = outcome.code if outcome.how != "timeout" else True
-    return {"program": _text(program), how if outcome.how != EXITED else "exit": end, "ms": round(outcome.milliseconds, 1)}
+    return {
+        "program": _text(program),
+        how if outcome.how != EXITED else "exit": end,
+        "ms": round(outcome.milliseconds, 1),
+    }
 
 
 def _text(value: bytes) -> str:

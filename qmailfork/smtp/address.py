@@ -37,22 +37,22 @@ def unquote(text: bytes, terminator: bytes) -> tuple[bytes, bytes]:
     if b'"' not in text and b"\\" not in text:
         address, _, rest = text.partition(terminator)
         return address, rest
-    address = bytearray()
+    copied = bytearray()
     quoted = escaped = False
     for at in range(len(text)):
         octet = text[at : at + 1]
         if escaped:
-            address += octet
+            copied += octet
             escaped = False
         elif octet == terminator and not quoted:
-            return bytes(address), text[at + 1 :]
+            return bytes(copied), text[at + 1 :]
         elif octet == b"\\":
             escaped = True
         elif octet == b'"':
             quoted = not quoted
         else:
-            address += octet
-    return bytes(address), b""
+            copied += octet
+    return bytes(copied), b""
 
 
 def domain(address: bytes) -> bytes:

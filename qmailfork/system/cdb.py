@@ -35,4 +35,4 @@ class Database:
         return None if value is None else bytes(value)
 
     def _damaged(self, fault: Exception) -> ControlFault:
-        return ControlFault("%s: not a readable cdb (%s)" % (self._path.decode(errors="surrogateescape"), fault))
+        return ControlFault(f"{self._path.decode(errors='surrogateescape')}: not a readable cdb ({fault})")

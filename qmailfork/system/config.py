@@ -33,7 +33,7 @@ class Controls:
         if greeting is None:
             greeting = me
         if greeting is None:
-            raise ControlFault("%smay hold me or smtpgreeting, and has neither" % directory.decode(errors="replace"))
+            raise ControlFault(f"{directory.decode(errors='replace')}: neither me nor smtpgreeting")
         self.greeting = greeting
         local_host = files.first_line(directory + b"localiphost")
         self.local_host = me if local_host is None else local_host

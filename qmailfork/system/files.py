@@ -32,7 +32,7 @@ def _read_all(descriptor: int) -> bytes:
 
 def unreadable(path: bytes, fault: OSError) -> ControlFault:
     """`path` cannot be read because of `fault`, in one line."""
-    return ControlFault("%s: %s" % (path.decode(errors="surrogateescape"), fault.strerror or fault))
+    return ControlFault(f"{path.decode(errors='surrogateescape')}: {fault.strerror or fault}")
 
 
 def first_line(path: bytes) -> bytes | None:

@@ -89,9 +89,7 @@ class Queue:
         self._close("_message")
         self._put(self._envelope, b"" if self._broken else envelope)
         self._close("_envelope")
-        result = self._unstarted or children.outcome(
-            self.pid, self._errors, None, queue.LONGEST_ERROR, self._began
-        )
+        result = self._unstarted or children.outcome(self.pid, self._errors, None, queue.LONGEST_ERROR, self._began)
         self.close()
         return result, not self._broken
 

@@ -40,9 +40,7 @@ def _inherited() -> "Iterable[int]":
     return [number for number in listed if number > 2] or range(3, 256)
 
 
-def launch(
-    argv: list[bytes], environment: "Mapping[bytes, bytes]", descriptors: "Iterable[tuple[int, int]]"
-) -> int:
+def launch(argv: list[bytes], environment: "Mapping[bytes, bytes]", descriptors: "Iterable[tuple[int, int]]") -> int:
     """Start `argv` with `descriptors` (ours, its): its process id. Raises OSError where exec fails."""
     return posix.posix_spawn(
         argv[0],
