@@ -6,7 +6,7 @@ A MAIL that is refused changes nothing. STEPS is the whole of it: for each state
 entered when the reply is positive, or the reply that refuses the verb in that state.
 """
 
-from qmailfork.conversation import message, policy, recipient
+from qmailfork.conversation import checking, message, policy, recipient
 from qmailfork.conversation.requests import Ending
 from qmailfork.conversation.session import FRESH, READY, SENDER, Gone, Late, Overlong, Session
 from qmailfork.conversation.settings import ControlFault, Peer, Settings
@@ -51,7 +51,7 @@ def converse(settings: Settings, peer: Peer) -> "Asking[Ending]":
             session.owed.append(reply)
     except _Quit:
         return _ending(session, replies.closing(settings.greeting), 0)
-    except recipient.Hangup:
+    except checking.Hangup:
         return _ending(session, b"", 0)
     except Gone:
         yield from session.say(1, b"read error or connection closed")
@@ -96,20 +96,27 @@ def _obey(session: Session, line: bytes) -> "Asking[bytes]":
     if isinstance(step, bytes):
         yield from session.say(3, b"refused: " + journal.clean(line))
         return step
+    if verb in session.held:
+        yield from session.note(events.held(verb, session.held[verb]))
+        return session.held[verb]
     reply = yield from _HANDLERS[verb](session, argument)
     if verb == DATA or replies.is_positive(reply):
         session.state = step
     return reply
 
 
+def _greeted(session: Session, argument: bytes, extended: bool) -> None:
+    session.helo, session.extended, session.held = argument, extended, {}
+
+
 def _hello(session: Session, argument: bytes) -> "Asking[bytes]":
-    session.helo = argument
+    _greeted(session, argument, extended=False)
     yield from session.say(4, b"remote helo: " + journal.clean(argument))
     return replies.hello(session.settings.greeting)
 
 
 def _extended_hello(session: Session, argument: bytes) -> "Asking[bytes]":
-    session.helo = argument
+    _greeted(session, argument, extended=True)
     yield from session.say(4, b"remote ehlo: " + journal.clean(argument))
     size = b"SIZE %d" % session.settings.databytes
     return replies.extended_hello(session.settings.greeting, (b"PIPELINING", size, b"8BITMIME"))
@@ -129,8 +136,7 @@ def _mail(session: Session, argument: bytes) -> "Asking[bytes]":
     if 0 < session.settings.databytes < int(size):
         yield from session.note(events.too_big(b"", announced=True), sender)
         return replies.TOO_BIG
-    session.sender = sender
-    session.recipients = []
+    session.begin(sender, int(size))
     if session.settings.loglevel >= 2:
         yield from session.note(events.sender_accepted(sender))
     return replies.OK
@@ -150,6 +156,12 @@ def _fixed(reply: bytes, words: bytes) -> "Callable[[Session, bytes], Asking[byt
     return handler
 
 
+def _reset(session: Session, argument: bytes) -> "Asking[bytes]":
+    session.held = {}
+    yield from session.say(4, b"remote rset")
+    return replies.FLUSHED
+
+
 def _quit(session: Session, argument: bytes) -> "Asking[bytes]":
     yield from session.say(4, b"quit, closing connection")
     raise _Quit
@@ -161,7 +173,7 @@ _HANDLERS: "dict[bytes, Callable[[Session, bytes], Asking[bytes]]]" = {
     MAIL: _mail,
     RCPT: recipient.accept,
     DATA: _data,
-    RSET: _fixed(replies.FLUSHED, b"remote rset"),
+    RSET: _reset,
     NOOP: _fixed(replies.OK, b"'noop'"),
     VRFY: _fixed(replies.VERIFY, b"vrfy"),
     HELP: _fixed(replies.HELP, b"help requested"),

@@ -22,13 +22,13 @@ class StrayNewline(Exception):
 
 def accept(session: Session) -> "Asking[bytes]":
     """The reply to DATA and its message. Raises Gone, Late, StrayNewline: then nothing is queued."""
-    opened = yield Open(session.settings.queue)
+    opened = yield Open(session.settings.queue, session.variables)
     if not isinstance(opened, Opened):
         yield from session.note(events.no_queue(session.recipients[0], opened))
         return replies.NO_QUEUE
     session.owed.append(replies.GO_AHEAD)
     yield from session.say(4, b"go ahead")
-    yield Write(_received(session, opened))
+    yield Write(b"".join(session.headers) + _received(session, opened))
     body = Body()
     try:
         size = yield from _carry(session, body)

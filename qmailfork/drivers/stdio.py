@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from qmailfork.conversation.requests import Asking
+    from qmailfork.system.residents import Residents
 
 IN, OUT, LOG = 0, 1, 2
 AT_ONCE = 4096  # octets that a writable descriptor takes without blocking
@@ -78,9 +79,12 @@ class Driver:
         self._environment = environment
         self._null = null
         self._queue = Queue(environment)
+        self._residents: Residents | None = None
         self._answers: dict[type, Callable[[Any], object]] = {
             requests.Exchange: self._exchange,
             requests.Run: self._run,
+            requests.RunWarm: self._run,  # nothing here outlives the session
+            requests.Consult: self._consult,
             requests.Open: self._open,
             requests.Write: lambda request: self._queue.write(request.piece),
             requests.Finish: self._finish,
@@ -118,8 +122,9 @@ class Driver:
         began = monotonic()
         ours, its = posix.pipe()
         try:
-            environment = {**self._environment, **request.environment}
-            pid = spawn.launch(request.argv, environment, ((self._null, 0), (its, 1)))
+            environment = spawn.merged(self._environment, request.environment)
+            log = ((LOG, 1),) if request.captured != 1 else ()
+            pid = spawn.launch(request.argv, environment, ((self._null, 0), *log, (its, request.captured)))
         except OSError as fault:
             posix.close(ours)
             return Outcome(UNSTARTED, fault.errno or 0, b"", (monotonic() - began) * 1000)
@@ -130,9 +135,16 @@ class Driver:
         finally:
             posix.close(ours)
 
+    def _consult(self, request: requests.Consult) -> Outcome:
+        if self._residents is None:
+            from qmailfork.system.residents import Residents  # noqa: PLC0415  # few lists name a resident checker
+
+            self._residents = Residents(request.LONGEST)
+        return self._residents.ask(request.address, request.question, request.end, request.seconds)
+
     def _open(self, request: requests.Open) -> Opened | bytes:
         try:
-            self._queue.open(request.program)
+            self._queue.open(request.program, request.environment)
         except OSError as fault:
             return b"%b: %b" % (request.program, (fault.strerror or "").encode())
         return Opened(self._queue.pid, gmtime())

@@ -62,6 +62,27 @@ def lines(code: bytes, texts: tuple[bytes, ...]) -> bytes:
     return b"%b%b %b\r\n" % (first, code, texts[-1])
 
 
+LONGEST_TEXT = 400  # octets of a text that a checker gives
+_PLAIN = bytes(octet if 32 <= octet <= 126 else ord("?") for octet in range(256))
+
+
+def plain(text: bytes) -> bytes:
+    """`text` from elsewhere as it may stand in a reply: printable ASCII, at most LONGEST_TEXT octets."""
+    return text.replace(b"\t", b" ").strip()[:LONGEST_TEXT].translate(_PLAIN)
+
+
+def is_refusal(code: bytes) -> bool:
+    """True for the reply codes 400 to 599."""
+    return len(code) == 3 and code.isdigit() and code[:1] in (b"4", b"5")
+
+
+def refusal(line: bytes) -> tuple[bytes, bytes] | None:
+    """Code and plain text of one line that is a refusal's whole reply, None for any other line."""
+    if is_refusal(line[:3]) and line[3:4] in (b" ", b"-", b""):
+        return line[:3], plain(line[4:])
+    return None
+
+
 def is_positive(reply: bytes) -> bool:
     """True for 2xx and 3xx."""
     return reply[:1] in (b"2", b"3")

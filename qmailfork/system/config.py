@@ -1,6 +1,7 @@
 """Control files and environment → Settings (qmail-control(5), qmailfork-control(5))."""
 
 import posix
+from time import time_ns
 
 from qmailfork.conversation.settings import ControlFault, Peer, Settings
 from qmailfork.programs import checkers, journal, queue
@@ -89,9 +90,9 @@ def peer(environment: "Mapping[bytes, bytes]") -> Peer:
     """The client, as tcp-environ(5) tells it."""
     get = environment.get
     local = get(b"TCPLOCALHOST", get(b"TCPLOCALIP", b"unknown"))
-    return Peer(
-        get(b"TCPREMOTEIP", b"unknown"), get(b"TCPREMOTEHOST", b"unknown"), environment.get(b"TCPREMOTEINFO"), local
-    )
+    session = b"%x.%x" % (posix.getpid(), time_ns())
+    info = environment.get(b"TCPREMOTEINFO")
+    return Peer(get(b"TCPREMOTEIP", b"unknown"), get(b"TCPREMOTEHOST", b"unknown"), info, local, session)
 
 
 def style(environment: "Mapping[bytes, bytes]") -> "Style":

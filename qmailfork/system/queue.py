@@ -11,6 +11,10 @@ from qmailfork.programs import queue
 from qmailfork.programs.outcome import UNSTARTED, Outcome
 from qmailfork.system import children, spawn
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 PATIENCE = 5.0  # seconds for a program to end after its message was abandoned
 _NO_ROOM = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 
@@ -28,9 +32,10 @@ class Queue:
         self._began = 0.0
         self.pid = 0
 
-    def open(self, program: bytes) -> None:
-        """Start `program`. One that cannot be executed is told by finish, as qmail-smtpd has it.
+    def open(self, program: bytes, environment: "Mapping[bytes, bytes | None]") -> None:
+        """Start `program` with `environment` over the session's.
 
+        One that cannot be executed is told by finish, as qmail-smtpd has it.
         Raises OSError where there is no room for a process or its pipes.
         """
         self._began, self._broken, self._unstarted = monotonic(), False, None
@@ -42,7 +47,7 @@ class Queue:
                 setattr(self, name, ours)
             self._errors, end = posix.pipe()
             its.append(end)
-            self._launch(program, *its)
+            self._launch(program, spawn.merged(self._environment, environment), *its)
         except OSError:
             self.close()
             raise
@@ -50,11 +55,11 @@ class Queue:
             for end in its:
                 posix.close(end)
 
-    def _launch(self, program: bytes, message: int, envelope: int, errors: int) -> None:
+    def _launch(
+        self, program: bytes, environment: dict[bytes, bytes], message: int, envelope: int, errors: int
+    ) -> None:
         try:
-            self.pid = spawn.launch(
-                [program], self._environment, ((message, 0), (envelope, 1), (errors, 6), (errors, 4))
-            )
+            self.pid = spawn.launch([program], environment, ((message, 0), (envelope, 1), (errors, 6), (errors, 4)))
         except OSError as fault:
             if fault.errno in _NO_ROOM:
                 raise

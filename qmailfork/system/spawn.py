@@ -53,6 +53,14 @@ def launch(argv: list[bytes], environment: "Mapping[bytes, bytes]", descriptors:
     )
 
 
+def merged(environment: dict[bytes, bytes], more: "Mapping[bytes, bytes | None]") -> dict[bytes, bytes]:
+    """`environment` with `more` over it, where None takes a variable away."""
+    if None in more.values():
+        kept = {name: value for name, value in environment.items() if name not in more}
+        return {**kept, **{name: value for name, value in more.items() if value is not None}}
+    return {**environment, **more}  # type: ignore[dict-item]  # no None there
+
+
 def kill_group(pid: int, number: int) -> None:
     """Send signal `number` to the group that `pid` leads, if it is still there."""
     try:
