@@ -44,9 +44,11 @@ class RcptCheck(Checker):
         if outcome.how != "exit" or outcome.code == UNEXECUTED:
             return contract.failure(outcome)
         code, text = CODES.get(outcome.code, (b"", b""))
+        condition = b"%d" % outcome.code
         own = outcome.output.strip(b"\r\n").partition(b"\n")[0]
         if own and outcome.code != UNVERIFIED:
             code, text = replies.refusal(own) or NO_REPLY
-        verdict = Verdict(code, b"Extfork_%d" % outcome.code)
+            condition = code
+        verdict = Verdict(code, b"Extfork_" + condition)
         verdict.words = (text,)
         return verdict
