@@ -86,7 +86,7 @@ def _question(session: Session, candidate: Candidate, checker: Checker) -> Run |
     contract = session.settings.checkers
     seconds = min(contract.seconds, candidate.left)
     if checker.resident:
-        question = checker.question(contract.environment, candidate.envelope)
+        question = checker.question(candidate.envelope)
         return Consult(checker.address, question, checker.end, seconds)
     environment = {**session.variables, **checker.environment(candidate.envelope)}
     run = RunWarm if checker.warm else Run

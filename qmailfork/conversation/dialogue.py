@@ -9,8 +9,9 @@ entered when the reply is positive, or the reply that refuses the verb in that s
 from qmailfork.conversation import checking, message, policy, recipient
 from qmailfork.conversation.requests import Ending
 from qmailfork.conversation.session import FRESH, READY, SENDER, Gone, Late, Overlong, Session
-from qmailfork.conversation.settings import ControlFault, Peer, Settings
+from qmailfork.conversation.settings import ControlFault, Settings
 from qmailfork.programs import events, journal
+from qmailfork.programs.peer import Peer
 from qmailfork.smtp import address, commands, replies
 from qmailfork.smtp.commands import DATA, EHLO, HELO, HELP, MAIL, NOOP, QUIT, RCPT, RSET, VRFY
 

@@ -47,6 +47,7 @@ def admit(session: Session, argument: bytes) -> "Asking[Candidate | bytes]":
 def _envelope(session: Session, recipient: bytes, local: bool) -> Envelope:
     """What the checkers are told."""
     envelope = Envelope()
+    envelope.peer = session.peer
     envelope.sender = session.sender
     envelope.helo = session.helo or b""
     envelope.extended = session.extended

@@ -1,9 +1,10 @@
 """One session: what the client has said so far, what it sent and has yet to hear."""
 
 from qmailfork.conversation.requests import Exchange, Note
-from qmailfork.conversation.settings import Peer, Settings
+from qmailfork.conversation.settings import Settings
 from qmailfork.programs import events
 from qmailfork.programs.journal import Event
+from qmailfork.programs.peer import Peer
 from qmailfork.smtp import commands
 
 TYPE_CHECKING = False
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from qmailfork.programs.outcome import Outcome
     from qmailfork.programs.verdict import Checker, Variables, Verdict
 
+COMMANDS = 4096  # octets taken in at once: a flood of commands leaves other clients their turn
+MESSAGE = 65536
 FRESH, SENDER, READY = "fresh", "sender", "ready"  # no MAIL yet; MAIL but no recipient; something to send
 
 
@@ -69,7 +72,7 @@ class Session:
             if searched > commands.LONGEST:
                 yield from self._drop_line()
                 raise Overlong
-            self._arrived = self._arrived[self._at :] + (yield from self.arrival())
+            self._arrived = self._arrived[self._at :] + (yield from self.arrival(COMMANDS))
             self._at = 0
             end = self._arrived.find(b"\n", searched)
         line = self._arrived[self._at : end]
@@ -82,7 +85,7 @@ class Session:
         """Read past the end of a line without keeping it."""
         block = b""
         while b"\n" not in block:
-            block = yield from self.arrival()
+            block = yield from self.arrival(COMMANDS)
         self._arrived = block
         self._at = block.index(b"\n") + 1
 
@@ -92,17 +95,17 @@ class Session:
             block = self._arrived[self._at :]
             self._arrived, self._at = b"", 0
             return block
-        return (yield from self.arrival())
+        return (yield from self.arrival(MESSAGE))
 
     def put_back(self, block: bytes) -> None:
         """`block` was read with block() but is not of the message."""
         self._arrived, self._at = block, 0
 
-    def arrival(self) -> "Asking[bytes]":
-        """Send what is owed and wait for more. Raises Gone, Late."""
+    def arrival(self, most: int) -> "Asking[bytes]":
+        """Send what is owed and wait for more, at the `most` so many octets. Raises Gone, Late."""
         reply = b"".join(self.owed)
         self.owed.clear()
-        block = yield Exchange(reply, self.settings.seconds)
+        block = yield Exchange(reply, self.settings.seconds, most)
         if block is None:
             raise Late
         if not block:

@@ -38,19 +38,3 @@ class Settings:
     queue: bytes
     loglevel: int
     checkers: Contract
-
-
-class Peer:
-    """The client as tcp-environ(5) tells it: `ip`, `host` and `info` (None: no ident answer), and our `local` name.
-
-    `session` is a name that no other session on this host has had.
-    """
-
-    __slots__ = ("host", "info", "ip", "local", "session")
-
-    def __init__(self, ip: bytes, host: bytes, info: bytes | None, local: bytes, session: bytes) -> None:
-        self.ip = ip
-        self.host = host
-        self.info = info
-        self.local = local
-        self.session = session

@@ -11,10 +11,11 @@ from qmailfork.smtp import replies
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from qmailfork.programs.checkers import Contract
     from qmailfork.programs.outcome import Outcome
+    from qmailfork.programs.peer import Peer
 
 END = b"\n\n"
 CLOSING = (b"421", b"521")
@@ -48,9 +49,9 @@ class PolicyServer(Checker):
         self.program = b"policy:" + rest.strip()
         self.address = address(rest)
 
-    def question(self, session: "Mapping[bytes, bytes]", envelope: Envelope) -> bytes:
+    def question(self, envelope: Envelope) -> bytes:
         """Its attributes of the session and of the recipient at hand."""
-        attributes = {**_fixed(session), **_changing(envelope)}
+        attributes = {**_fixed(envelope.peer), **_changing(envelope)}
         return b"".join([b"%b=%b\n" % (name, value.translate(_SAFE)) for name, value in attributes.items()]) + b"\n"
 
     def judge(self, contract: "Contract", outcome: "Outcome") -> Verdict:
@@ -66,29 +67,27 @@ class PolicyServer(Checker):
         return contract.failure(outcome, b"Protocol")
 
 
-def _fixed(session: "Mapping[bytes, bytes]") -> dict[bytes, bytes]:
+def _fixed(peer: "Peer") -> dict[bytes, bytes]:
     """The attributes that stay as they are while the session lasts; nobody logs in here and nothing is encrypted."""
-    name = session.get(b"TCPREMOTEHOST") or b"unknown"
     return {
         b"request": b"smtpd_access_policy",
         b"protocol_state": b"RCPT",
-        b"client_address": session.get(b"TCPREMOTEIP", b""),
-        b"client_name": name,
-        b"reverse_client_name": name,
-        b"client_port": session.get(b"TCPREMOTEPORT", b""),
-        b"server_address": session.get(b"TCPLOCALIP", b""),
-        b"server_port": session.get(b"TCPLOCALPORT", b""),
+        b"client_address": peer.ip,
+        b"client_name": peer.host or b"unknown",
+        b"reverse_client_name": peer.host or b"unknown",
+        b"client_port": peer.port,
+        b"server_address": peer.server[0],
+        b"server_port": peer.server[1],
         **dict.fromkeys(_EMPTY, b""),
         b"recipient_count": b"0",
         b"encryption_keysize": b"0",
-        b"sasl_method": session.get(b"AUTHPROTOCOL", b""),
-        b"sasl_username": session.get(b"AUTHUSER", b""),
     }
 
 
 _EMPTY = (
-    b"queue_id", b"etrn_domain", b"stress", b"sasl_sender", b"ccert_subject", b"ccert_issuer", b"ccert_fingerprint",
-    b"ccert_pubkey_fingerprint", b"encryption_protocol", b"encryption_cipher", b"policy_context",
+    b"queue_id", b"etrn_domain", b"stress", b"sasl_method", b"sasl_username", b"sasl_sender", b"ccert_subject",
+    b"ccert_issuer", b"ccert_fingerprint", b"ccert_pubkey_fingerprint", b"encryption_protocol", b"encryption_cipher",
+    b"policy_context",
 )  # fmt: skip
 
 

@@ -2,10 +2,9 @@
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from qmailfork.programs.checkers import Contract
     from qmailfork.programs.outcome import Outcome
+    from qmailfork.programs.peer import Peer
 
     Variables = dict[bytes, bytes | None]  # None takes a variable away
 
@@ -13,13 +12,14 @@ if TYPE_CHECKING:
 class Envelope:
     """The recipient at hand and what led to it.
 
-    `sender`, `helo`, `recipient` as qmail's addrparse reads them; `extended` after EHLO; `size` as MAIL announced it
-    (0: not at all); `accepted` recipients so far and `tried` ones, this included; `local` where rcpthosts has its
-    domain; `message` tells this transaction from every other one on this host.
+    `peer` is the client; `sender`, `helo`, `recipient` as qmail's addrparse reads them; `extended` after EHLO;
+    `size` as MAIL announced it (0: not at all); `accepted` recipients so far and `tried` ones, this included;
+    `local` where rcpthosts has its domain; `message` tells this transaction from every other one on this host.
     """
 
-    __slots__ = ("accepted", "extended", "helo", "local", "message", "recipient", "sender", "size", "tried")
+    __slots__ = ("accepted", "extended", "helo", "local", "message", "peer", "recipient", "sender", "size", "tried")
 
+    peer: "Peer"
     sender: bytes
     helo: bytes
     recipient: bytes
@@ -83,8 +83,8 @@ class Checker:
         """What it finds in its environment beside the session's own."""
         return {b"REMOTEMF": envelope.sender, b"REMOTEHELO": envelope.helo, b"REMOTERCPT": envelope.recipient}
 
-    def question(self, session: "Mapping[bytes, bytes]", envelope: Envelope) -> bytes:
-        """What a resident one is asked about `envelope`; `session` is the session's environment."""
+    def question(self, envelope: Envelope) -> bytes:
+        """What a resident one is asked about `envelope`."""
         return b""
 
     def judge(self, contract: "Contract", outcome: "Outcome") -> Verdict:

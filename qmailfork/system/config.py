@@ -3,8 +3,9 @@
 import posix
 from time import time_ns
 
-from qmailfork.conversation.settings import ControlFault, Peer, Settings
+from qmailfork.conversation.settings import ControlFault, Settings
 from qmailfork.programs import checkers, journal, queue
+from qmailfork.programs.peer import Peer
 from qmailfork.system import addresses, files
 
 TYPE_CHECKING = False
@@ -90,9 +91,20 @@ def peer(environment: "Mapping[bytes, bytes]") -> Peer:
     """The client, as tcp-environ(5) tells it."""
     get = environment.get
     local = get(b"TCPLOCALHOST", get(b"TCPLOCALIP", b"unknown"))
-    session = b"%x.%x" % (posix.getpid(), time_ns())
-    info = environment.get(b"TCPREMOTEINFO")
-    return Peer(get(b"TCPREMOTEIP", b"unknown"), get(b"TCPREMOTEHOST", b"unknown"), info, local, session)
+    return Peer(
+        get(b"TCPREMOTEIP", b"unknown"),
+        get(b"TCPREMOTEHOST", b"unknown"),
+        environment.get(b"TCPREMOTEINFO"),
+        local,
+        get(b"TCPREMOTEPORT", b""),
+        (get(b"TCPLOCALIP", b""), get(b"TCPLOCALPORT", b"")),
+        unique(),
+    )
+
+
+def unique() -> bytes:
+    """A name for a session that no other one on this host has had."""
+    return b"%x.%x" % (posix.getpid(), time_ns())
 
 
 def style(environment: "Mapping[bytes, bytes]") -> "Style":

@@ -53,6 +53,11 @@ def launch(argv: list[bytes], environment: "Mapping[bytes, bytes]", descriptors:
     )
 
 
+def checker_descriptors(null: int, pipe: int, captured: int, log: int = 2) -> list[tuple[int, int]]:
+    """What a checker gets, for launch: `pipe` as its descriptor `captured`, which is 1 unless 1 is the `log` too."""
+    return [(null, 0), *([] if captured == 1 else [(log, 1)]), (pipe, captured)]
+
+
 def merged(environment: dict[bytes, bytes], more: "Mapping[bytes, bytes | None]") -> dict[bytes, bytes]:
     """`environment` with `more` over it, where None takes a variable away."""
     if None in more.values():
