@@ -21,7 +21,8 @@ import socket
 import sys
 import traceback
 from collections.abc import Callable
-from types import CodeType
+from types import CodeType, ModuleType
+from typing import Any
 
 LENGTH = 4  # octets that tell how long a request is
 DESCRIPTORS = 3
@@ -61,13 +62,12 @@ def imported(path: str, code: CodeType) -> Program:
     return main
 
 
-def run(path: str, code: CodeType) -> object:
+def run(path: str, code: CodeType) -> None:
     """The checker's `code` as __main__."""
-    main = sys.modules["__main__"].__dict__
-    main.clear()
-    main.update(__name__="__main__", __file__=path, __builtins__=__builtins__)
-    exec(code, main)
-    return None
+    main = ModuleType("__main__")
+    main.__file__ = path
+    sys.modules["__main__"] = main
+    exec(code, main.__dict__)
 
 
 def refuse(fault: BaseException) -> Program:
@@ -114,23 +114,26 @@ class Server:
         self._arrived += data
         return bool(data)
 
-    def _obey(
-        self, number: int, argv: list[bytes] | None = None, environment: dict[bytes, bytes] | None = None
-    ) -> None:
-        if argv is None or environment is None:
-            if number in self._pids:
-                os.killpg(self._pids[number], signal.SIGKILL)
-            return
-        output, log, home = (self._passed.pop(0) for _ in range(DESCRIPTORS))
+    def _obey(self, number: int, *request: Any) -> None:
+        if request:
+            self._fork(number, *request)
+        elif number in self._pids:
+            os.killpg(self._pids[number], signal.SIGKILL)
+
+    def _fork(self, number: int, argv: list[bytes], environment: dict[bytes, bytes]) -> None:
+        passed, self._passed = self._passed[:DESCRIPTORS], self._passed[DESCRIPTORS:]
         pid = os.fork()
         if pid == 0:
-            become(self._program, argv, environment, output, log, home)
+            take_place(*passed)
+            for descriptor in (*passed, *self._passed, self._channel.detach()):
+                os.close(descriptor)
+            become(self._program, argv, environment)
         try:
             os.setpgid(pid, pid)
         except OSError:
             pass  # it has done so itself, and has ended
         self._pids[number] = pid
-        for descriptor in (output, log, home):
+        for descriptor in passed:
             os.close(descriptor)
 
     def bury(self, *_: object) -> None:
@@ -145,17 +148,18 @@ class Server:
                     os._exit(0)
 
 
-def become(
-    program: Program, argv: list[bytes], environment: dict[bytes, bytes], output: int, log: int, home: int
-) -> None:
-    """Be the checker, from here to the end of the process."""
+def take_place(output: int, log: int, home: int) -> None:
+    """Let this process be where a checker is: group, signals, directory, descriptors."""
     os.setpgid(0, 0)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     os.fchdir(home)
     os.dup2(output, 1)
     os.dup2(log, 2)
-    os.closerange(3, max(output, log, home, 64) + 1)
+
+
+def become(program: Program, argv: list[bytes], environment: dict[bytes, bytes]) -> None:
+    """Be the checker, from here to the end of the process."""
     os.environ.clear()
     os.environb.update(environment)
     sys.argv[:] = [os.fsdecode(word) for word in argv]
