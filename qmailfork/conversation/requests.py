@@ -117,6 +117,51 @@ class Abandon:
     __slots__ = ()
 
 
+class Start:
+    """Start the smtpd that is wrapped, with one connection of ours as its descriptors 0 and 1.
+
+    Its environment is the session's. It is left at the end of the session. Answer: None, or the reason (bytes) why it
+    cannot be executed.
+    """
+
+    __slots__ = ("argv",)
+
+    def __init__(self, argv: list[bytes]) -> None:
+        self.argv = argv
+
+
+class Tell:
+    """Send the wrapped smtpd `octets`, for at most `seconds`. Answer: whether it took them (bool)."""
+
+    __slots__ = ("octets", "seconds")
+
+    def __init__(self, octets: bytes, seconds: float) -> None:
+        self.octets = octets
+        self.seconds = seconds
+
+
+class Hear:
+    """Wait for what the wrapped smtpd says, at most `seconds`. Answer: as Exchange's."""
+
+    __slots__ = ("seconds",)
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+
+class Tunnel:
+    """Send `reply` to the client, then carry octets between it and the wrapped smtpd as they come.
+
+    Answer: None, once one of them is gone or neither has sent anything for `seconds`.
+    """
+
+    __slots__ = ("reply", "seconds")
+
+    def __init__(self, reply: bytes, seconds: float) -> None:
+        self.reply = reply
+        self.seconds = seconds
+
+
 class Note:
     """Log an `event`. Answer: None."""
 
@@ -136,7 +181,7 @@ class Ending:
         self.status = status
 
 
-Request = Exchange | Run | Consult | Open | Write | Finish | Abandon | Note
+Request = Exchange | Run | Consult | Open | Write | Finish | Abandon | Start | Tell | Hear | Tunnel | Note
 if TYPE_CHECKING:
     from collections.abc import Generator
     from typing import Any, TypeVar

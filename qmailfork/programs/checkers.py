@@ -90,8 +90,8 @@ class Contract:
         self.entries = self._entries(b"SMTPEXTFORKR" if relay else b"SMTPEXTFORK")
         self.unset_relay_list = relay and b"SMTPEXTFORKR" not in environment and bool(environment.get(b"SMTPEXTFORK"))
         self.codes = self._codes()
-        self.seconds = self._seconds(b"SMTPEXTFORKTIMEOUT", SECONDS)
-        self.total = self._seconds(b"SMTPEXTFORKTOTAL", TOTAL)
+        self.seconds = self.limit(b"SMTPEXTFORKTIMEOUT", SECONDS)
+        self.total = self.limit(b"SMTPEXTFORKTOTAL", TOTAL)
         self.on_failure = self._on_failure()
         self.headers = bool(environment.get(b"SMTPEXTFORKHEADERS"))
         self.own_words = bool(environment.get(b"SMTPEXTFORKREPLY"))
@@ -122,7 +122,8 @@ class Contract:
                 self._complain(b"SMTPEXTFORKCODES", pair.strip())
         return codes
 
-    def _seconds(self, name: bytes, default: float) -> float:
+    def limit(self, name: bytes, default: float) -> float:
+        """The seconds that the variable `name` says."""
         value = self.environment.get(name, b"").strip()
         if not value:
             return default

@@ -134,3 +134,32 @@ def held(verb: bytes, reply: bytes) -> Event:
 
 
 _TYPES = {b"mail": b"ORIG", b"rcpt": b"RCPT", b"data": b"DATA"}
+
+
+def child_lost(how: bytes, program: bytes) -> Event:
+    """The wrapped smtpd could not be executed, has ended, said nothing in time, or spoke nonsense."""
+    words = b"wrapped %b failed (%b), closing connection" % (clean(program), how)
+    return Event(b"Error::SNDR::Wrapped_" + how, HOST, program, 1, words, replies.CHILD_LOST)
+
+
+def child_hidden(words: list[bytes]) -> Event:
+    """The wrapped smtpd offers what a checker could not see into: it is taken out of its offer."""
+    return Event(b"Info::SNDR::Wrapped_Hidden", HOST, b",".join(words), 2, b"not offered: " + b", ".join(words))
+
+
+def child_blind() -> Event:
+    """STARTTLS was let through: nothing is checked any more."""
+    return Event(b"Info::SNDR::Wrapped_Blind", HOST, b"starttls", 1, b"starttls: checking ends here")
+
+
+def child_refused(kind: bytes, recipient: bytes, reply: bytes) -> Event:
+    """The wrapped smtpd refused a command (spamcontrol's `kind`: ORIG, RCPT, DATA)."""
+    text = reply[4:].partition(b"\r")[0]
+    words = b"refused by the wrapped smtpd: %b" % clean(text)
+    return Event(b"Reject::%b::Wrapped_%b" % (kind, reply[:3]), ENVELOPE, text, 3, words, reply, recipient)
+
+
+def child_took(recipient: bytes, reply: bytes) -> Event:
+    """The wrapped smtpd took the message."""
+    text = reply[4:].partition(b"\r")[0]
+    return Event(b"Accept::DATA::Wrapped", UNSAID, text, 2, b"message taken: " + clean(text), reply, recipient)

@@ -11,6 +11,7 @@ GO_AHEAD = b"354 go ahead\r\n"
 
 TOO_MANY = b"421 too many connections from your address (#4.7.0)\r\n"
 NO_CONTROLS = b"421 unable to read controls (#4.3.0)\r\n"
+CHILD_LOST = b"421 unable to speak with the mail server behind (#4.3.0)\r\n"
 TIMEOUT = b"451 timeout (#4.4.2)\r\n"
 STRAY_NEWLINE = b"451 See https://cr.yp.to/docs/smtplf.html.\r\n"
 NO_QUEUE = b"451 qqt failure (#4.3.0)\r\n"

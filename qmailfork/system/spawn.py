@@ -58,6 +58,17 @@ def checker_descriptors(null: int, pipe: int, captured: int, log: int = 2) -> li
     return [(null, 0), *([] if captured == 1 else [(log, 1)]), (pipe, captured)]
 
 
+def located(program: bytes, environment: "Mapping[bytes, bytes]") -> bytes:
+    """The path of a program to be wrapped, as execvp(3) finds it, good in any directory; itself where it finds none."""
+    if b"/" in program:
+        return program if program.startswith(b"/") else posix.getcwdb() + b"/" + program
+    for directory in environment.get(b"PATH", b"/usr/bin:/bin").split(b":"):
+        path = (directory or posix.getcwdb()) + b"/" + program
+        if posix.access(path, posix.X_OK):
+            return path
+    return program
+
+
 def merged(environment: dict[bytes, bytes], more: "Mapping[bytes, bytes | None]") -> dict[bytes, bytes]:
     """`environment` with `more` over it, where None takes a variable away."""
     if None in more.values():
