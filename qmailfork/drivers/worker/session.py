@@ -11,6 +11,7 @@ from qmailfork.drivers.worker.preloads import Preloads
 from qmailfork.drivers.worker.queue import Queue
 from qmailfork.drivers.worker.reactor import Reactor
 from qmailfork.drivers.worker.residents import Residents
+from qmailfork.drivers.worker.wrapped import Wrapped
 from qmailfork.programs.journal import Event
 from qmailfork.programs.outcome import Outcome
 from qmailfork.system import spawn
@@ -81,8 +82,8 @@ class Session:
     """The driver of one conversation. `deadline` is when the client's patience, or ours with it, ends."""
 
     __slots__ = (
-        "_conversation", "_link", "_most", "_octets", "_queue", "_reading", "_rest", "_seconds", "_site", "_variables",
-        "_waiting", "_when_sent", "deadline",
+        "_child", "_conversation", "_in_tunnel", "_link", "_most", "_octets", "_queue", "_reading", "_rest", "_seconds",
+        "_site", "_variables", "_waiting", "_when_sent", "deadline",
     )  # fmt: skip
 
     def __init__(self, site: Site, link: Link, conversation: "Asking[Ending]") -> None:
@@ -97,6 +98,8 @@ class Session:
         self._seconds = 0.0
         self._variables: dict[bytes, bytes] | None = None
         self._waiting = False  # the conversation waits for the client
+        self._child: Wrapped | None = None
+        self._in_tunnel = False
         self._when_sent: Callable[[bool], None] | None = None
         self.deadline = NEVER
 
@@ -185,6 +188,11 @@ class Session:
         elif self._waiting:
             self._waiting = False
             self.resume(None)
+        elif self._in_tunnel:
+            self._in_tunnel = False
+            self.resume(None)
+        elif self._child:
+            self._child.expire()
 
     # the programs
 
@@ -239,6 +247,50 @@ class Session:
         self._queue = None
         self.resume(None)
 
+    # the wrapped smtpd
+
+    def _start(self, request: requests.Start) -> bytes | None:
+        try:
+            self._child = Wrapped(self._site.reactor, self._site.reaper, request.argv, self._environment())
+        except OSError as fault:
+            return b"%b: %b" % (request.argv[0], (fault.strerror or "").encode())
+        return None
+
+    def _tell(self, request: requests.Tell) -> object:
+        assert self._child
+        took = self._child.tell(request.octets, self._resume_in_time)
+        return self._later(request.seconds) if took is None else took
+
+    def _hear(self, request: requests.Hear) -> object:
+        assert self._child
+        heard = self._child.hear(self._resume_in_time)
+        return self._later(request.seconds) if heard is None else heard
+
+    def _later(self, seconds: float) -> object:
+        self.deadline = self._site.now + seconds
+        return LATER
+
+    def _resume_in_time(self, answer: object) -> None:
+        self.deadline = NEVER
+        self.resume(answer)
+
+    def _tunnel(self, request: requests.Tunnel) -> object:
+        self._seconds = request.seconds
+        self._send(request.reply, self._join)
+        return LATER
+
+    def _join(self, sent: bool) -> None:
+        assert self._child
+        if not sent:
+            self._site.reactor.loop.call_soon(self.resume, None)
+            return
+        self._in_tunnel = True
+        self._stay()
+        self._child.tunnel(self._link.source, self._link.sink, self._stay, lambda: self._resume_in_time(None))
+
+    def _stay(self) -> None:
+        self.deadline = self._site.now + self._seconds
+
     def tend(self) -> None:
         """What has to be looked after from time to time."""
         if self._queue:
@@ -256,6 +308,8 @@ class Session:
         self.deadline = NEVER
         if self._queue:
             self._queue.close()
+        if self._child:
+            self._child.leave()
         link = self._link
         self._site.reactor.close(link.source)
         if link.sink != link.source:
@@ -272,5 +326,9 @@ _ANSWERS: "dict[type, Callable[[Session, Any], object]]" = {
     requests.Write: Session._write,
     requests.Finish: Session._finish,
     requests.Abandon: Session._abandon,
+    requests.Start: Session._start,
+    requests.Tell: Session._tell,
+    requests.Hear: Session._hear,
+    requests.Tunnel: Session._tunnel,
     requests.Note: Session._note,
 }

@@ -6,7 +6,7 @@ import posix
 import socket
 from functools import partial
 
-from qmailfork.conversation.dialogue import converse
+from qmailfork.conversation.conduct import converse
 from qmailfork.conversation.settings import ControlFault
 from qmailfork.drivers.worker import tcpserver
 from qmailfork.drivers.worker.options import Options
@@ -72,7 +72,7 @@ class Worker:
         self._done = reactor.loop.create_future()
         self._names: dict[bytes, bytes | None] = {}
         self._rules = Rules(options.rules, options.rules_optional)
-        self._controls = config.Controls(config.home(self._base))
+        self._controls = config.Controls(config.home(self._base), options.program)
         self._profiles: dict[Rule, Profile] = {}
 
     async def serve(self) -> None:
@@ -110,7 +110,7 @@ class Worker:
     def reload(self) -> None:
         """Read the control files again; what cannot be read leaves the old ones in force."""
         try:
-            self._controls = config.Controls(config.home(self._base))
+            self._controls = config.Controls(config.home(self._base), self._options.program)
         except ControlFault as fault:
             self._warn(f"keeping the old control files: {fault}")
         self._profiles.clear()
