@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,6 +111,12 @@ class QmailHome:
                 file.unlink(missing_ok=True)
             else:
                 file.write_bytes(text if isinstance(text, bytes) else text.encode("latin-1"))
+
+    def more_rcpthosts(self, domains: Iterable[str]) -> None:
+        """Compiles control/morercpthosts.cdb, as qmail-newmrh does."""
+        records = "".join(f"+{len(name)},0:{name}->\n" for name in domains) + "\n"
+        file = self.path / "control" / "morercpthosts.cdb"
+        subprocess.run(["cdb", "-c", str(file)], input=records.encode(), check=True)
 
     def queue(self, fake: str | None) -> None:
         """Puts a fake in the place of bin/qmail-queue; None leaves the place empty."""
