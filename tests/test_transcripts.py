@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.drivers import DRIVERS, Driver
+from tests.servers import DRIVERS, Driver
 from tests.support import QmailHome
 from tests.transcript import Case, play, read_case
 

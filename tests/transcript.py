@@ -6,7 +6,7 @@ import termios
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.drivers import Driver, Talk
+from tests.servers import Driver, Talk
 from tests.support import QmailHome, Stored, wait_for
 
 WAYS = ("whole", "lines", "bytes")
