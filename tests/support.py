@@ -145,6 +145,12 @@ class QmailHome:
         """What the queue has acknowledged, oldest first."""
         return [Stored.read(self.stored / name) for name in sorted(os.listdir(self.stored)) if name[0] != "."]
 
+    def forget_messages(self) -> None:
+        """Empties the store of what was acknowledged."""
+        for name in os.listdir(self.stored):
+            if name[0] != ".":
+                shutil.rmtree(self.stored / name)
+
     def drafts(self) -> list[str]:
         """What the queue has begun and neither finished nor dropped."""
         return [name for name in os.listdir(self.stored) if name[0] == "." and not name.startswith(".pid")]

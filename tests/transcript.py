@@ -238,9 +238,7 @@ def check_log(case: Case, home: QmailHome, talk: Talk) -> None:
 def check_queue(case: Case, home: QmailHome) -> None:
     wait_for(lambda: not home.drafts(), what="the queue to drop what is not complete")
     stored = home.messages()
-    assert [envelope(found) for found in stored] == [
-        (want.sender, want.recipients) for want in case.queued
-    ]
+    assert [envelope(found) for found in stored] == [(want.sender, want.recipients) for want in case.queued]
     for want, found in zip(case.queued, stored, strict=True):
         assert want.text is None or matches(want.text, found.message), (want.text, found.message)
 
