@@ -10,13 +10,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.differential import streams
-from tests.differential.compare import compare
+from tests.differential.compare import Comparison, compare, first_parting
+from tests.differential.deliberate import excuse
+from tests.differential.recorded import Recorded, load
 from tests.differential.servers import Ours, Reference
 from tests.differential.sites import SITES, Site
 from tests.servers import reference_there
 
 NIGHT = int(os.environ.get("QMAILFORK_NIGHT", "0"))
-DAY = 300
+DAY = 200
 BUDGET = settings(
     max_examples=(NIGHT or DAY) // 2,
     derandomize=not NIGHT,
@@ -40,6 +42,21 @@ if reference_there():
     @given(site=SITE, stream=streams.mutated())
     def test_mutated_streams(ours: Ours, theirs: Reference, site: Site, stream: bytes) -> None:
         agree(ours, theirs, site, stream)
+
+
+@pytest.mark.parametrize("recorded", load(), ids=lambda recorded: recorded.name)
+def test_what_the_reference_made_of_a_fixed_sample(ours: Ours, recorded: Recorded) -> None:
+    site = SITES[recorded.site]
+    outcome = ours.run(site, recorded.stream)
+    parting = first_parting(recorded.stream, recorded.outcome, outcome)
+    if not recorded.difference:
+        comparison = Comparison(recorded.stream, recorded.outcome, outcome, ())
+        assert comparison.agree, comparison.describe(site)
+    else:
+        assert parting is not None
+        excused = excuse(parting[1].octets, parting[1].reply, site)
+        assert excused is not None
+        assert excused.name == recorded.difference
 
 
 def agree(ours: Ours, theirs: Reference, site: Site, stream: bytes) -> None:
