@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.servers import DRIVERS, Driver, Talk
+from tests.registry import DRIVERS
+from tests.servers import Driver, Talk
 from tests.support import QmailHome
 from tests.transcript import send_and_wait
 
