@@ -4,6 +4,7 @@ QMAILFORK_NIGHT=20000 tries that many streams, other ones at each run (the seed 
 """
 
 import os
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,7 +14,7 @@ from tests.differential import streams
 from tests.differential.compare import Comparison, compare, first_parting
 from tests.differential.deliberate import excuse
 from tests.differential.recorded import Recorded, load
-from tests.differential.servers import Ours, Reference
+from tests.differential.servers import OnSocket, Ours, Reference
 from tests.differential.sites import SITES, Site
 from tests.servers import reference_there
 
@@ -27,6 +28,7 @@ BUDGET = settings(
     print_blob=True,
     suppress_health_check=list(HealthCheck),
 )
+BY_RULES = [site for site in SITES.values() if None not in site.env.values()]  # what rules can say
 SITE = st.sampled_from(list(SITES.values()))
 
 if reference_there():
@@ -42,6 +44,15 @@ if reference_there():
     @given(site=SITE, stream=streams.mutated())
     def test_mutated_streams(ours: Ours, theirs: Reference, site: Site, stream: bytes) -> None:
         agree(ours, theirs, site, stream)
+
+
+@pytest.mark.timeout(0 if NIGHT else 300)
+@BUDGET
+@given(site=st.sampled_from(BY_RULES), stream=st.one_of(streams.SESSION, streams.mutated()))
+def test_our_warm_servers_do_as_the_cold_one(ours: Ours, warm: OnSocket, site: Site, stream: bytes) -> None:
+    cold = ours.run(site, stream)
+    comparison = Comparison(stream, replace(cold, status=0), warm.run(site, stream), ())
+    assert comparison.agree, comparison.describe(site)
 
 
 @pytest.mark.parametrize("recorded", load(), ids=lambda recorded: recorded.name)
