@@ -1,7 +1,8 @@
 """The servers that transcripts and the smuggling matrix are played against; a new driver is one more entry."""
 
 from tests.listeners import LISTENERS
-from tests.servers import Driver, reference, reference_there, stdio
+from tests.servers import Driver, reference, reference_there, stdio, wrapper
 
 OURS = (Driver("stdio", stdio), Driver("listener", LISTENERS.open, cold=False))
-DRIVERS = OURS + ((Driver("reference", reference, ours=False),) if reference_there() else ())
+REFERENCES = (Driver("reference", reference, ours=False), Driver("wrapper", wrapper, alone=False))
+DRIVERS = OURS + (REFERENCES if reference_there() else ())

@@ -15,11 +15,15 @@ from functools import cache
 from pathlib import Path
 
 from tests.smtpclient import Client
-from tests.support import PATIENCE, QmailHome, smtpd
+from tests.support import PATIENCE, PYTHON, QmailHome, smtpd
 
 QMAIL = Path("/var/qmail")
 REFERENCE = QMAIL / "bin" / "qmail-smtpd"
-BIND = f'mount --bind "$1" {QMAIL}/control && shift && exec "$@"'
+BIND = f"""
+import os, sys
+os.spawnvp(os.P_WAIT, "mount", ["mount", "--bind", sys.argv[1], "{QMAIL}/control"])
+os.execvp(sys.argv[2], sys.argv[2:])
+"""  # a shell would drop variables whose names begin with a digit
 
 
 @dataclass(frozen=True)
@@ -37,12 +41,13 @@ class Talk:
 
 @dataclass(frozen=True)
 class Driver:
-    """`cold`: the controls are read at each session. `ours`: false for the reference."""
+    """`cold`: the controls are read at each session. `ours`: false for the reference. `alone`: nothing is wrapped."""
 
     name: str
     open: Callable[[QmailHome, dict[str, str]], AbstractContextManager[Talk]]
     cold: bool = True
     ours: bool = True
+    alone: bool = True
 
 
 @contextmanager
@@ -68,13 +73,19 @@ def stdio(home: QmailHome, env: dict[str, str]) -> AbstractContextManager[Talk]:
 
 def in_namespace(control: Path, *argv: str) -> list[str]:
     """The argv that runs another one with `control` in the place of /var/qmail/control, for itself alone."""
-    return ["unshare", "-m", "sh", "-c", BIND, "sh", str(control), *argv]
+    return ["unshare", "-m", *PYTHON, "-c", BIND, str(control), *argv]
 
 
 def reference(home: QmailHome, env: dict[str, str]) -> AbstractContextManager[Talk]:
     """The C qmail-smtpd."""
     env = {"QMAILQUEUE": str(home.path / "bin" / "qmail-queue"), **env}
     return serve(in_namespace(home.path / "control", str(REFERENCE)), home, env)
+
+
+def wrapper(home: QmailHome, env: dict[str, str]) -> AbstractContextManager[Talk]:
+    """qmailfork-smtpd in front of the C qmail-smtpd."""
+    env = {"QMAILQUEUE": str(home.path / "bin" / "qmail-queue"), **env}
+    return serve(in_namespace(home.path / "control", *smtpd(str(REFERENCE))), home, env)
 
 
 @cache

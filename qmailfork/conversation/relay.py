@@ -33,6 +33,13 @@ class Lost(Exception):
         self.condition = condition
 
 
+class Closed(Exception):
+    """The child closes the connection with this `reply`."""
+
+    def __init__(self, reply: bytes) -> None:
+        self.reply = reply
+
+
 class Child:
     """The smtpd behind, in one session: what it said and was not read yet; whether what it hides was logged."""
 
@@ -45,14 +52,20 @@ class Child:
         self._seconds = session.settings.child_seconds
 
     def start(self) -> "Asking[bytes]":
-        """Its greeting. Raises Lost, Hangup."""
+        """Its greeting. Raises Lost, Closed."""
         reason = yield Start(list(self.session.settings.wrapped))
         if reason:
             raise Lost(b"Exec")
         return (yield from self.reply())
 
     def ask(self, line: bytes, patience: int = 1) -> "Asking[bytes]":
-        """Its reply to a command, for which it has `patience` times the usual time. Raises Lost, Hangup."""
+        """Its reply to a command, for which it has `patience` times the usual time. Raises Lost, Closed.
+
+        What it said before it was asked would be taken for the reply, and each reply for the next one's.
+        """
+        if self._heard:
+            yield from self.reply()
+            raise Lost(b"Protocol")
         yield from self.tell(line + b"\r\n")
         return (yield from self.reply(patience))
 
@@ -62,7 +75,7 @@ class Child:
         return takes
 
     def reply(self, patience: int = 1) -> "Asking[bytes]":
-        """What it says next. Raises Lost; Hangup after a 421, which is owed then."""
+        """What it says next. Raises Lost; Closed for a 421."""
         try:
             while (found := client.reply(self._heard)) is None:
                 block = yield Hear(self._seconds * patience)
@@ -75,8 +88,7 @@ class Child:
             raise Lost(b"Protocol") from None
         reply, self._heard = found
         if reply.startswith(client.CLOSING):
-            self.session.owed.append(reply)
-            raise checking.Hangup
+            raise Closed(reply)
         return reply
 
 
@@ -88,8 +100,8 @@ def converse(settings: Settings, peer: Peer) -> "Asking[Ending]":
     try:
         session.owed.append((yield from child.start()))
         return (yield from dialogue.hold(session, lambda line: _obey(child, line)))
-    except checking.Hangup:
-        return Ending(b"".join(session.owed), 0)
+    except Closed as closing:
+        return Ending(b"".join(session.owed) + closing.reply, 1)
     except Lost as fault:
         yield from session.note(events.child_lost(fault.condition, settings.wrapped[0]))
         return Ending(b"".join(session.owed) + replies.CHILD_LOST, 1)
@@ -98,14 +110,15 @@ def converse(settings: Settings, peer: Peer) -> "Asking[Ending]":
 def _obey(child: Child, line: bytes) -> "Asking[bytes]":
     """The reply to one command line; the session's state follows the child's reply."""
     session = child.session
-    if not client.is_clean(line):
-        yield from session.say(3, b"control characters in a command: " + journal.clean(line))
+    if b"\0" in line:
+        yield from session.say(3, b"NUL in a command: " + journal.clean(line))
         return replies.SYNTAX
     verb, argument = commands.split(line)
     step = STEPS[session.state].get(verb, session.state)
     if isinstance(step, bytes):
         return step
-    if verb in client.BLIND and verb not in session.settings.blind:
+    if not verb.isalnum() or (verb in client.BLIND and verb not in session.settings.blind):
+        yield from session.say(3, b"not handed on: " + journal.clean(verb))
         return replies.UNIMPLEMENTED
     if verb in session.held:
         yield from session.note(events.held(verb, session.held[verb]))
@@ -125,7 +138,7 @@ def _pass(child: Child, verb: bytes, argument: bytes) -> "Asking[bytes]":
 
 
 def _line(verb: bytes, argument: bytes) -> bytes:
-    return verb.upper() + (b" " + argument if argument else b"")
+    return verb.upper() + (b" " + client.clean(argument) if argument else b"")
 
 
 def _hello(child: Child, verb: bytes, argument: bytes) -> "Asking[bytes]":
@@ -225,7 +238,7 @@ def _login(child: Child, verb: bytes, argument: bytes) -> "Asking[bytes]":
     while reply.startswith(client.LOGIN):
         session.owed.append(reply)
         line = yield from session.line()
-        reply = yield from child.ask(line if client.is_clean(line) else CANCEL)
+        reply = yield from child.ask(line if line == client.clean(line) else CANCEL)
     if reply.startswith(client.LOGGED_IN):
         session.settings = session.settings.relaying()
         session.variables = {**session.variables, b"RELAYCLIENT": b""}

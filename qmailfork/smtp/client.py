@@ -22,6 +22,7 @@ NEEDS_BLIND = (b"BINARYMIME",)  # of no use without CHUNKING
 _ATOM = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-/=?^_`{|}~.") | frozenset(
     range(128, 256)
 )
+_CLEAN = bytes(octet if (octet > 31 and octet != 127) or octet == 9 else ord("?") for octet in range(256))
 _DOMAIN = _ATOM | frozenset(b"[]:")
 
 
@@ -29,9 +30,9 @@ class Nonsense(Exception):
     """What the server says is no SMTP."""
 
 
-def is_clean(line: bytes) -> bool:
-    """True for a command line that a client may send: no control characters, but for a tab."""
-    return not any((octet < 32 and octet != 9) or octet == 127 for octet in line)
+def clean(text: bytes) -> bytes:
+    """`text` as a client may send it: a control character, but for a tab, becomes `?`."""
+    return text.translate(_CLEAN)
 
 
 def quoted(address: bytes) -> bytes:
@@ -39,7 +40,7 @@ def quoted(address: bytes) -> bytes:
     local, at, domain = address.rpartition(b"@")
     if not at:
         local, domain = address, b""
-    if not _DOMAIN.issuperset(domain):
+    if local != clean(local) or not _DOMAIN.issuperset(domain):
         raise SyntaxFault
     if not _ATOM.issuperset(local):
         local = b'"%b"' % local.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
