@@ -82,8 +82,7 @@ def test_a_message_is_one_file_below_its_envelope(maildir):
     (delivered,) = new(maildir)
     fields, rest = delivered.read_bytes().split(b"Received: ", 1)
     assert fields == (
-        b"Return-Path: <john@foodomain.net>\n"
-        b"Delivered-To: joe@joedomain.net\nDelivered-To: ann@joedomain.net\n"
+        b"Return-Path: <john@foodomain.net>\nDelivered-To: joe@joedomain.net\nDelivered-To: ann@joedomain.net\n"
     )
     trace, message = rest.split(b"\n", 1)
     pattern = rb"\(qmailfork-queue %d invoked by uid %d\); \d{1,2} [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d -0000"
@@ -200,9 +199,7 @@ def test_an_unset_variable_is_55(maildir):
     assert queue.said == "qmailfork-queue: QMAILFORK_MAILDIR is not set\n"
 
 
-@pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 71), (signal.SIGALRM, 52)]
-)
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 71), (signal.SIGALRM, 52)])
 @pytest.mark.parametrize("envelope", [b"", b"Fa@b\0Tc@d\0"], ids=["before", "within"])
 def test_a_signal_leaves_no_message(maildir, number, code, envelope):
     queue = Queue(maildir)

@@ -32,9 +32,7 @@ def test_the_longest_address_is_taken_and_one_octet_more_is_11(size):
     longest = b"F" + b"a" * ADDRESS_LIMIT + b"\0T" + b"b" * ADDRESS_LIMIT + b"\0\0"
     assert [len(address) for address in addresses(cut(longest, size))] == [ADDRESS_LIMIT, ADDRESS_LIMIT]
     assert code_of(b"F" + b"a" * (ADDRESS_LIMIT + 1) + b"\0\0", size) == 11
-    assert (
-        code_of(b"F\0T" + b"b" * (ADDRESS_LIMIT + 1), size) == 11
-    )  # said before its end comes, if it ever does
+    assert code_of(b"F\0T" + b"b" * (ADDRESS_LIMIT + 1), size) == 11  # said before its end comes, if it ever does
 
 
 @pytest.mark.parametrize("size", [1, 1000])
