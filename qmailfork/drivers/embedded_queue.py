@@ -64,6 +64,7 @@ def _take_message() -> None:
 def _deliver(spool: Spool) -> None:
     draft = Draft()
     try:
+        draft.create()
         for piece in _above(addresses(_read(_ENVELOPE, "envelope"))):
             draft.write(piece)
         for block in spool.blocks():
