@@ -176,6 +176,7 @@ def test_new_rules_need_no_restart(service):
     assert reply_to(service, port, "x@elsewhere.example")[0] == 250
     assert reply_to(service, port, "spam@joedomain.net")[0] == 250  # SMTPEXTFORKR is an empty list
     assert service.pid() == pid
+    assert not any("Extforkr_Unset" in line for line in service.lines())
 
 
 def test_make_check_shows_what_a_client_gets(service):
