@@ -55,3 +55,21 @@ def test_a_program_without_its_package_says_so_in_one_line(tmp_path, home):
     ended = subprocess.run([python, "-I", "-S", script], capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr == f"qmailfork-smtpd: found no package qmailfork from {script}\n"
+
+
+COUNT_COMPILED = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from qmailfork import quickstart
+compiled = []
+sys.addaudithook(lambda event, arguments: compiled.append(1) if event == "compile" else None)
+quickstart.write(sys.argv[2])
+print(len(compiled))
+"""
+
+
+@pytest.mark.parametrize(("place", "compiles"), [(".", True), ("not-there", False)])
+def test_nothing_is_compiled_for_a_bundle_that_cannot_be_written(tmp_path, place, compiles):
+    command = [*CHEAP, "-c", COUNT_COMPILED, TOP, tmp_path / place / "bundle"]
+    counted = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert (int(counted) > 0) == compiles
