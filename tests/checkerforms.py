@@ -80,7 +80,10 @@ def answer(connection: socket.socket) -> str:
     """Read one answer and return the action, empty if the connection was closed instead."""
     got = b""
     while not got.endswith(b"\n\n"):
-        piece = connection.recv(4096)
+        try:
+            piece = connection.recv(4096)
+        except ConnectionResetError:  # closed before it had read all
+            piece = b""
         if not piece:
             return ""
         got += piece

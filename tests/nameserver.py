@@ -77,8 +77,9 @@ class _Udp(socketserver.BaseRequestHandler):
         packet, socket = self.request
         with contextlib.suppress(Silent):
             reply = self.server.nameserver.answer(packet)
-            packed = reply.pack()
-            socket.sendto(packed if len(packed) <= UDP else reply.truncate().pack(), self.client_address)
+            if len(reply.pack()) > UDP:
+                reply.header.tc, reply.rr = 1, []
+            socket.sendto(reply.pack(), self.client_address)
 
 
 class _Tcp(socketserver.StreamRequestHandler):
