@@ -32,7 +32,7 @@ def test_unknown_is_refused_with_a_text_and_one_log_line(site: MailSite) -> None
     assert done.returncode == REFUSE
     assert done.stdout == b"sorry, no mailbox here by that name. (#5.1.1)\n"
     assert done.stderr.startswith(b"vchkuser: pid ")
-    assert done.stderr.endswith(b" unknown jim@example.org from <spam@example.com>\n")
+    assert done.stderr.endswith(b" recipient=jim@example.org sender=spam@example.com exit=100 unknown recipient\n")
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from vchkuser import routing, tables
-from vchkuser.answers import Trouble
-from vchkuser.site import control_lines, octets
+from xfvchkuser import routing, tables
+from xfvchkuser.answers import Trouble
+from xfvchkuser.site import control_lines, octets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from vchkuser.site import Recipient, Site
+    from xfvchkuser.site import Recipient, Site
 
 
 def has(site: Site, recipient: Recipient) -> bool:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import pwd
 
-from vchkuser.answers import Trouble, trouble
-from vchkuser.tables import open_cdb
+from xfvchkuser.answers import Trouble, trouble
+from xfvchkuser.tables import open_cdb
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from vchkuser.site import Site
-    from vchkuser.tables import Database
+    from xfvchkuser.site import Site
+    from xfvchkuser.tables import Database
 
 BREAK = b"-"  # conf-break, as qmail is built
 NAME = 32  # octets that qmail-getpw has for an account name and its end

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from vchkuser.site import Recipient
+from xfvchkuser.site import Recipient
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from vchkuser.site import Site
+    from xfvchkuser.site import Site
 
 
 def local_part(site: Site, recipient: Recipient) -> bytes | None:

@@ -7,13 +7,11 @@ It raises Trouble where it cannot tell. Modules are imported when they are named
 
 from __future__ import annotations
 
-import os
-
 import xfkit
 
-from vchkuser import charge, sources
-from vchkuser.answers import FOREIGN, NO, YES, Trouble
-from vchkuser.site import Recipient, Site
+from xfvchkuser import charge, sources
+from xfvchkuser.answers import FOREIGN, NO, YES, Trouble
+from xfvchkuser.site import Recipient, Site
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,7 +44,7 @@ def _verdict(site: Site, recipient: Recipient) -> xfkit.Verdict:
         return _defer(site.env, troubles)
     if NO not in answers:
         return xfkit.Verdict(xfkit.PASS)
-    xfkit.log(NAME, f"unknown {os.fsdecode(recipient.address)} from <{site.env.get('REMOTEMF', '')}>")
+    _log(site.env, xfkit.REFUSE, "unknown recipient")
     return xfkit.Verdict(xfkit.REFUSE, UNKNOWN)
 
 
@@ -65,8 +63,12 @@ def ask(site: Site, recipient: Recipient) -> tuple[list[int], list[str]]:
 
 
 def _defer(env: Mapping[str, str], troubles: list[str]) -> xfkit.Verdict:
+    code = xfkit.PASS if env.get("XF_ONERROR") == "pass" else xfkit.DEFER
     for trouble in troubles:
-        xfkit.log(NAME, f"cannot tell about {env.get('REMOTERCPT', '')}: {trouble}")
-    if env.get("XF_ONERROR") == "pass":
-        return xfkit.Verdict(xfkit.PASS)
-    return xfkit.Verdict(xfkit.DEFER, UNSURE)
+        _log(env, code, f"cannot tell: {trouble}")
+    return xfkit.Verdict(code, UNSURE if code else "")
+
+
+def _log(env: Mapping[str, str], code: int, text: str) -> None:
+    recipient, sender = (xfkit.field(env.get(name, "")) for name in ("REMOTERCPT", "REMOTEMF"))
+    xfkit.log(NAME, f"recipient={recipient} sender={sender} exit={code} {text}")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from vchkuser import accounts, dotqmail
-from vchkuser.answers import NO, YES
+from xfvchkuser import accounts, dotqmail
+from xfvchkuser.answers import NO, YES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from vchkuser.owners import Owner
-    from vchkuser.site import Site
+    from xfvchkuser.owners import Owner
+    from xfvchkuser.site import Site
 
 
 def outcome(owner: Owner, site: Site) -> int:

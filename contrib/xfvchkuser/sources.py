@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from vchkuser.answers import Trouble
+from xfvchkuser.answers import Trouble
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from vchkuser.site import Recipient, Site
+    from xfvchkuser.site import Recipient, Site
 
     Exists = Callable[[Recipient, str, Site], int]
 
@@ -47,4 +47,4 @@ def _source(entry: str) -> tuple[str, str]:
 def load(name: str) -> Exists:
     """Return the function of a source. Raises Trouble where a package is missing that it needs."""
     module, function, _ = SOURCES[name]
-    return getattr(import_module(f"vchkuser.{module}"), function)  # type: ignore[no-any-return]
+    return getattr(import_module(f"xfvchkuser.{module}"), function)  # type: ignore[no-any-return]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import smtplib
 import socket
 
-from vchkuser import cache, routing
-from vchkuser.answers import FOREIGN, NO, YES, Trouble
-from vchkuser.limits import Limit
+from xfvchkuser import cache, routing
+from xfvchkuser.answers import FOREIGN, NO, YES, Trouble
+from xfvchkuser.limits import Limit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from vchkuser.site import Recipient, Site
+    from xfvchkuser.site import Recipient, Site
 
 PORT = 25
 REFUSES = {550, 551, 553, 554, 556}  # says no to this recipient; other codes speak of the conversation

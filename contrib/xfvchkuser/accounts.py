@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 
-from vchkuser.answers import NO, YES, trouble
-from vchkuser.site import Recipient
-from vchkuser.tables import open_cdb
+from xfvchkuser.answers import NO, YES, trouble
+from xfvchkuser.site import Recipient
+from xfvchkuser.tables import open_cdb
 
 BOUNCE_MAIL = 0x10  # the flag in an account's gid field: this account's mail bounces
 GID = 2  # place of that field behind the name

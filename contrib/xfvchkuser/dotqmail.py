@@ -6,13 +6,13 @@ import errno
 import os
 import stat
 
-from vchkuser.answers import Trouble, trouble
+from xfvchkuser.answers import Trouble, trouble
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from vchkuser.owners import Owner
+    from xfvchkuser.owners import Owner
 
 DELIVERS = "delivers"  # to somebody; what becomes of it later is not the question
 BOUNCES = "bounces"  # every message

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xfkit import number
 
-from vchkuser.answers import Trouble, trouble
+from xfvchkuser.answers import Trouble, trouble
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

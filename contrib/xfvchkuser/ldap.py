@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import ssl
 
-from vchkuser.answers import NO, YES, Trouble, trouble
+from xfvchkuser.answers import NO, YES, Trouble, trouble
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from vchkuser.site import Recipient, Site
+    from xfvchkuser.site import Recipient, Site
 
 try:
     import ldap3

@@ -9,11 +9,11 @@ from struct import error as StructError
 
 import cdblib
 
-from vchkuser.answers import NO, YES, Trouble, trouble
+from xfvchkuser.answers import NO, YES, Trouble, trouble
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from vchkuser.site import Recipient, Site
+    from xfvchkuser.site import Recipient, Site
 
 
 def in_text(recipient: Recipient, argument: str, site: Site) -> int:

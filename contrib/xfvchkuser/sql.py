@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from vchkuser.answers import NO, YES, Trouble
-from vchkuser.limits import Limit
+from xfvchkuser.answers import NO, YES, Trouble
+from xfvchkuser.limits import Limit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
-    from vchkuser.site import Recipient, Site
+    from xfvchkuser.site import Recipient, Site
 
 PARAMETERS = ("recipient", "local", "domain")
 SCHEMES = ("postgresql://", "postgres://")

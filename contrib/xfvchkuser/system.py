@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from vchkuser import delivery, owners, routing
-from vchkuser.answers import FOREIGN, YES
+from xfvchkuser import delivery, owners, routing
+from xfvchkuser.answers import FOREIGN, YES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from vchkuser.site import Recipient, Site
+    from xfvchkuser.site import Recipient, Site
 
 
 def exists(recipient: Recipient, _argument: str, site: Site) -> int:

@@ -9,14 +9,14 @@ import time
 
 from xfkit import log, number
 
-from vchkuser.answers import YES
+from xfvchkuser.answers import YES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
 
-    from vchkuser.site import Site
+    from xfvchkuser.site import Site
 
 PATIENCE = 1  # seconds that another process may hold the file
 DAY = 86400
