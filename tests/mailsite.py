@@ -10,8 +10,11 @@ from pathlib import Path
 
 import cdblib
 
+from tests.checkerforms import answer, resident
+
 PROGRAM = Path(__file__).resolve().parents[1] / "contrib" / "checkers" / "vchkuser"
 PASS, REFUSE, DEFER = 0, 100, 101
+ACTIONS = {"DUN": PASS, "554": REFUSE, "450": DEFER}  # what a policy server's answer begins with
 
 
 class MailSite:
@@ -58,3 +61,14 @@ class MailSite:
         for word in (b"Traceback", b"internal error"):
             assert word not in done.stderr, done.stderr.decode()
         return done.returncode
+
+    def resident(self, *recipients: str | bytes, **env: str) -> list[int]:
+        """Ask one resident vchkuser about each recipient; return its answers as exit codes."""
+        codes = []
+        with resident(PROGRAM, {**self.env, **env}) as server, server.connect() as connection:
+            for recipient in recipients:
+                octets = os.fsencode(recipient)
+                connection.sendall(b"request=smtpd_access_policy\nrecipient=" + octets + b"\n\n")
+                codes.append(ACTIONS[answer(connection)[:3]])
+        assert "internal error" not in server.log, server.log
+        return codes

@@ -60,20 +60,20 @@ def _sqlite(argument: str, query: str, values: dict[str, str], site: Site) -> bo
             row = connection.execute(query, values).fetchone()
         finally:
             connection.close()
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeError) as error:
         raise Trouble(f"{path}: {error}") from None
     return bool(row and row[0])
 
 
 def _postgresql(argument: str, query: str, values: dict[str, str], site: Site) -> bool:
     psycopg = _driver()
-    options = {"connect_timeout": max(site.seconds, 2), "application_name": "vchkuser"}
+    options = {"connect_timeout": max(site.seconds, 2), "client_encoding": "utf8"}
     try:
         connection = psycopg.connect(argument, **options)
         with connection, Limit(connection.fileno(), site.seconds):
             connection.read_only = True
             row = connection.execute(placeholders(query), values).fetchone()
-    except psycopg.Error as error:
+    except (psycopg.Error, UnicodeError) as error:
         raise Trouble(f"sql: {' '.join(str(error).split())}") from None
     return bool(row and row[0])
 
