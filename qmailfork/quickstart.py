@@ -71,7 +71,7 @@ def start(path: str, bundle: "Bundle", module: str) -> "ModuleType":
 
 def write(path: str) -> None:
     """Put what is imported of this package into the bundle at `path`, where that may be written."""
-    sources = {name: module.__spec__.origin for name, module in sys.modules.items() if name.startswith("qmailfork")}
+    sources = {name: str(module.__file__) for name, module in sys.modules.items() if name.startswith("qmailfork")}
     draft = f"{path}.{posix.getpid()}"
     try:
         data = marshal.dumps({name: _entry(source) for name, source in sources.items()})
