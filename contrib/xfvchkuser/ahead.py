@@ -56,9 +56,10 @@ def endpoint(hop: str) -> tuple[str, int]:
     """Return host and port of HOST, HOST:PORT, [IPV6] or [IPV6]:PORT. Raises Trouble."""
     head, bracket, tail = hop.rpartition("]")
     host, colon, port = tail.partition(":") if bracket else hop.partition(":")
-    if (colon and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536)) or (bracket and host):
+    wrong = bool(host or head[:1] != "[") if bracket else not host
+    if wrong or (colon and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536)):
         raise Trouble(f"ahead: {hop} is no HOST[:PORT]")
-    return (head.lstrip("[") if bracket else host), int(port or PORT)
+    return (head[1:] if bracket else host), int(port or PORT)
 
 
 def _call(hop: str, recipient: Recipient, site: Site) -> int:
@@ -80,11 +81,13 @@ def _call(hop: str, recipient: Recipient, site: Site) -> int:
 def _conversation(client: smtplib.SMTP, host: str, port: int, path: str, seconds: int) -> int:
     code, text = client.connect(host, port)
     assert client.sock is not None  # connect has made it
-    with Limit(client.sock.fileno(), seconds):
+    with Limit(client.sock.fileno(), seconds) as limit:
         _expect(code, text)
         client.ehlo_or_helo_if_needed()
         _expect(*client.docmd("MAIL", "FROM:<>"))
-        answer = judge(*client.docmd("RCPT", f"TO:<{path}>"))
+        code, text = client.docmd("RCPT", f"TO:<{path}>")
+        limit.check()  # smtplib takes a reply cut off for a whole one
+        answer = judge(code, text)
         _part(client)
     return answer
 

@@ -17,16 +17,24 @@ class Limit:
         self.connection = socket.socket(fileno=os.dup(descriptor))
         self.timer = threading.Timer(seconds, self._hang_up)
         self.timer.daemon = True
+        self.over = False
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> Limit:
         self.timer.start()
+        return self
 
     def __exit__(self, *_: object) -> None:
         self.timer.cancel()
         self.timer.join()
         self.connection.close()
 
+    def check(self) -> None:
+        """Raise TimeoutError if the time was over before."""
+        if self.over:
+            raise TimeoutError("timed out")
+
     def _hang_up(self) -> None:
+        self.over = True
         try:
             self.connection.shutdown(socket.SHUT_RDWR)
         except OSError:  # it is gone already

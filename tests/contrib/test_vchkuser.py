@@ -14,7 +14,7 @@ from tests.mailsite import DEFER, PASS, PROGRAM, REFUSE, MailSite
 @pytest.fixture
 def site(tmp_path: Path) -> MailSite:
     """A site with a text list of addresses."""
-    site = MailSite(tmp_path / "qmail")
+    site = MailSite(tmp_path / "site")
     site.write(
         "list", "# people\njoe@example.org\nJane.Doe@Example.ORG away until May\n\n  \n@all.example.net\n"
     )

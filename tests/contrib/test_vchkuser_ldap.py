@@ -43,7 +43,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Directory]:
 @pytest.fixture
 def site(tmp_path: Path, server: Directory) -> MailSite:
     """A site whose addresses are in the directory."""
-    site = MailSite(tmp_path / "qmail")
+    site = MailSite(tmp_path / "site")
     site.env.update(VCHKUSER_SOURCES=f"ldap:{server.url}", VCHKUSER_LDAP_BASE=SUFFIX)
     return site
 

@@ -24,7 +24,7 @@ VDELIVERMAIL = "| /home/vpopmail/bin/vdelivermail ''"
 @pytest.fixture
 def site(tmp_path: Path) -> MailSite:
     """A site with the users joe, joe-sub and alias, and vpopmail's domain v.example."""
-    site = MailSite(tmp_path / "qmail")
+    site = MailSite(tmp_path / "site")
     site.control("locals", "mx.example.org", "Local.example")
     site.control(
         "rcpthosts", "local.example", "v.example", "alias.example", "virtual.example", "elsewhere.example"

@@ -38,7 +38,7 @@ def server() -> Iterator[str]:
 @pytest.fixture(params=["sqlite", "postgresql"])
 def site(request: pytest.FixtureRequest, tmp_path: Path) -> MailSite:
     """A site whose addresses are in a database."""
-    site = MailSite(tmp_path / "qmail")
+    site = MailSite(tmp_path / "site")
     if request.param == "sqlite":
         with closing(sqlite3.connect(site.home / "users.db")) as connection:
             connection.executescript(SETUP)
@@ -130,13 +130,13 @@ def deaf() -> Iterator[int]:
 
 
 def test_a_server_that_does_not_answer(tmp_path: Path, deaf: int) -> None:
-    site = MailSite(tmp_path / "qmail")
+    site = MailSite(tmp_path / "site")
     source = f"sql:postgresql://x@127.0.0.1:{deaf}/y"
     assert site.code("joe@example.org", VCHKUSER_SOURCES=source, VCHKUSER_SQL=BY_ADDRESS, VCHKUSER_TIMEOUT="1") == DEFER
 
 
 def test_a_query_that_does_not_end(tmp_path: Path, server: str) -> None:
-    site = MailSite(tmp_path / "qmail")
+    site = MailSite(tmp_path / "site")
     env = {"VCHKUSER_SOURCES": f"sql:{server}", "VCHKUSER_SQL": "SELECT pg_sleep(1000)", "VCHKUSER_TIMEOUT": "1"}
     assert site.code("joe@example.org", **env) == DEFER
 
