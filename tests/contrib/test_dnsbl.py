@@ -63,11 +63,23 @@ def client(nameserver):
     return environment
 
 
-def run(environment):
-    done = forked("dnsbl", environment)
-    assert "Traceback" not in done.stderr
-    assert "internal error" not in done.stderr
-    return done
+@pytest.fixture(scope="module")
+def warm():
+    with preloaded("dnsbl") as checker:
+        yield checker
+
+
+@pytest.fixture
+def run(warm):
+    """Return a function that runs dnsbl, imported once and forked, which is the fastest of its forms."""
+
+    def of(environment):
+        done = warm.run(environment)
+        assert "Traceback" not in done.stderr
+        assert "internal error" not in done.stderr
+        return done
+
+    return of
 
 
 @pytest.mark.parametrize(
@@ -115,10 +127,13 @@ def run(environment):
         ({"RHSBL_HELO": "all.test", "REMOTEHELO": "localhost"}, 0),
         ({"RHSBL_CLIENT": "rhs.test"}, 0),
         ({"RHSBL_CLIENT": "rhs.test", "TCPREMOTEHOST": "bad.example"}, 100),
-        ({"RHSBL_CLIENT": "rhs.test", "DNSBL": "other.test", "TCPREMOTEHOST": "bad.example", "DNSBL_THRESHOLD": "2"}, 100),
+        (
+            {"RHSBL_CLIENT": "rhs.test", "DNSBL": "other.test", "TCPREMOTEHOST": "bad.example", "DNSBL_THRESHOLD": "2"},
+            100,
+        ),
     ],
 )
-def test_the_sum_of_the_listings_decides(client, variables, code):
+def test_the_sum_of_the_listings_decides(run, client, variables, code):
     assert run(client(**variables)).returncode == code
 
 
@@ -133,12 +148,12 @@ def test_the_sum_of_the_listings_decides(client, variables, code):
         ({"DNSBL": "nasty.test"}, "192.0.2.66 is listed by nasty.test: no??250 ok??[2J"),
     ],
 )
-def test_the_reply_gives_the_heaviest_list_and_its_reason(client, variables, reply):
+def test_the_reply_gives_the_heaviest_list_and_its_reason(run, client, variables, reply):
     done = run(client(**variables))
     assert done.stdout == reply + "\n"
 
 
-def test_a_reason_too_long_for_udp_comes_over_tcp(client):
+def test_a_reason_too_long_for_udp_comes_over_tcp(run, client):
     done = run(client(DNSBL="wordy.test"))
     assert re.fullmatch(r"192.0.2.66 is listed by wordy.test: \d w{240}\n", done.stdout)
 
@@ -148,14 +163,14 @@ def test_a_reason_too_long_for_udp_comes_over_tcp(client):
     [("gone.test", "198.51.100.1"), ("quota.test", "127.255.255.254"), ("half.test", "203.0.113.9")],
 )
 @pytest.mark.parametrize("variable", ["DNSBL", "DNSWL", "RHSBL_SENDER"])
-def test_an_answer_that_no_list_gives_is_no_listing_and_logged_loudly(client, variable, zone, answered):
+def test_an_answer_that_no_list_gives_is_no_listing_and_logged_loudly(run, client, variable, zone, answered):
     done = run(client(**{variable: zone, "DNSBL": f"{zone if variable == 'DNSBL' else ''} other.test"}))
     assert done.returncode == 100
     assert done.stdout == "192.0.2.66 is listed by other.test\n"
     assert re.search(rf"^dnsbl: pid \d+ ALERT: {zone} answers {answered}: .* not a listing$", done.stderr, re.MULTILINE)
 
 
-def test_a_refusal_is_one_log_line(client):
+def test_a_refusal_is_one_log_line(run, client):
     done = run(client(DNSBL="bl.test other.test"))
     expected = r"dnsbl: pid \d+ ip=192.0.2.66 sum=2 threshold=1 lists=bl.test,other.test exit=100\n"
     assert re.fullmatch(expected, done.stderr)
@@ -174,28 +189,28 @@ def test_a_refusal_is_one_log_line(client):
         ("DNSBL={0} DNSBL_TROUBLE=nonsense", 0),
     ],
 )
-def test_a_list_without_an_answer_counts_nothing_or_defers(client, zone, variables, code):
+def test_a_list_without_an_answer_counts_nothing_or_defers(run, client, zone, variables, code):
     settings = dict(word.split("=", 1) for word in variables.format(zone).split(" "))
     done = run(client(DNSBL_TIMEOUT="1", **settings))
     assert done.returncode == code
     assert f" {zone}" in done.stderr
 
 
-def test_all_lists_share_one_deadline(client):
+def test_all_lists_share_one_deadline(run, client):
     started = time.monotonic()
     done = run(client(DNSBL=" ".join(f"mute.test=127.0.0.{n}" for n in range(40)) + " bl.test", DNSBL_TIMEOUT="1"))
     assert done.returncode == 100
     assert time.monotonic() - started < 1 + 10  # 40 in turn would take 40
 
 
-def test_a_silent_server_is_asked_again_and_the_next_one_too(client, nameserver):
+def test_a_silent_server_is_asked_again_and_the_next_one_too(run, client, nameserver):
     with serving({"*.test": [("SILENT", None)]}) as silent:
         done = run(client(DNSBL="bl.test", XF_NAMESERVER=f"{silent.address} {nameserver.address}"))
         assert done.returncode == 100
         assert len(silent.asked) >= 1
 
 
-def test_a_server_that_is_not_there_does_not_hold_up(client, nameserver):
+def test_a_server_that_is_not_there_does_not_hold_up(run, client, nameserver):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as closed:
         closed.bind(("127.0.0.1", 0))
         nobody = f"127.0.0.1:{closed.getsockname()[1]}"
@@ -207,20 +222,21 @@ def test_forged_packets_do_not_answer(client):
         forger.bind(("127.0.0.1", 0))
         forger.settimeout(30)
         address = f"127.0.0.1:{forger.getsockname()[1]}"
-        with resident("dnsbl", client(DNSBL="bl.test", DNSBL_TIMEOUT="20", XF_NAMESERVER=address)) as server:
-            with server.connect() as connection:
-                connection.sendall(b"request=smtpd_access_policy\nclient_address=192.0.2.66\n\n")
-                query, source = forger.recvfrom(512)
-                listed = b"\x81\x80\0\1\0\1\0\0\0\0" + query[12:] + b"\xc0\x0c\0\1\0\1\0\0\0\1\0\4\x7f\0\0\2"
-                wrong_name = listed.replace(b"\x02bl\x04test", b"\x02xy\x04test")
-                cut_off = query[:2] + listed[:-2]
-                for packet in (b"", b"x", query, bytes([query[0] ^ 1, query[1]]) + listed, query[:2] + wrong_name, cut_off):
-                    forger.sendto(packet, source)
-                forger.sendto(query[:2] + b"\x81\x83" + query[4:], source)
-                assert connection.recv(100) == b"action=DUNNO\n\n"
+        settings = client(DNSBL="bl.test", DNSBL_TIMEOUT="20", XF_NAMESERVER=address)
+        with resident("dnsbl", settings) as server, server.connect() as connection:
+            connection.sendall(b"request=smtpd_access_policy\nclient_address=192.0.2.66\n\n")
+            query, source = forger.recvfrom(512)
+            listed = b"\x81\x80\0\1\0\1\0\0\0\0" + query[12:] + b"\xc0\x0c\0\1\0\1\0\0\0\1\0\4\x7f\0\0\2"
+            wrong_ident = bytes([query[0] ^ 1, query[1]]) + listed
+            wrong_name = query[:2] + listed.replace(b"\x02bl\x04test", b"\x02xy\x04test")
+            cut_off = query[:2] + listed[:-2]
+            for packet in (b"", b"x", query, wrong_ident, wrong_name, cut_off):
+                forger.sendto(packet, source)
+            forger.sendto(query[:2] + b"\x81\x83" + query[4:], source)
+            assert connection.recv(100) == b"action=DUNNO\n\n"
 
 
-def test_it_asks_a_server_on_ipv6(client):
+def test_it_asks_a_server_on_ipv6(run, client):
     with serving(ZONE, "::1") as six:
         assert run(client(DNSBL="bl.test", XF_NAMESERVER=six.address)).returncode == 100
 
@@ -246,7 +262,7 @@ def test_it_asks_a_server_on_ipv6(client):
         ("DNSBL_TROUBLE", "maybe"),
     ],
 )
-def test_a_setting_that_makes_no_sense_is_one_line_that_names_it(client, nameserver, variable, value):
+def test_a_setting_that_makes_no_sense_is_one_line_that_names_it(run, client, nameserver, variable, value):
     beside = {"DNSBL": "other.test ", "XF_NAMESERVER": f"{nameserver.address} "}
     done = run(client(**{**beside, variable: beside.get(variable, "") + value}))
     assert done.returncode == 100
@@ -254,14 +270,18 @@ def test_a_setting_that_makes_no_sense_is_one_line_that_names_it(client, nameser
     assert done.stderr.replace("\n", "").isprintable()
 
 
-@pytest.mark.parametrize("address", ["1.2.3.4.5", "1.2.3", "::1::", "a" * 300, "192.0.2.66\n", "192.0.2.66;x", "%eth0", "'"])
-def test_a_client_without_an_address_passes(client, address):
+@pytest.mark.parametrize(
+    "address", ["1.2.3.4.5", "1.2.3", "::1::", "a" * 300, "192.0.2.66\n", "192.0.2.66;x", "%eth0", "'"]
+)
+def test_a_client_without_an_address_passes(run, client, address):
     assert run(client(DNSBL="all.test", TCPREMOTEIP=address)).returncode == 0
 
 
-@pytest.mark.parametrize("name", ["a..b", "-", "x" * 64 + ".example", "a." * 130 + "b", "a\\.b.c", "a b.example", "@", ".", "ü" * 80 + ".de"])
+@pytest.mark.parametrize(
+    "name", ["a..b", "-", "x" * 64 + ".example", "a." * 130 + "b", "a\\.b.c", "a b.example", "@", ".", "ü" * 80 + ".de"]
+)
 @pytest.mark.parametrize("variable", ["REMOTEHELO", "TCPREMOTEHOST", "REMOTEMF"])
-def test_what_is_no_domain_is_not_asked_for(client, nameserver, variable, name):
+def test_what_is_no_domain_is_not_asked_for(run, client, nameserver, variable, name):
     before = len(nameserver.asked)
     lists = {"RHSBL_HELO": "h.none.test", "RHSBL_CLIENT": "c.none.test", "RHSBL_SENDER": "s.none.test"}
     wanted = {"REMOTEHELO": "good.example", "TCPREMOTEHOST": "good.example", "REMOTEMF": "x@good.example"}
@@ -323,6 +343,10 @@ def test_resident_it_answers_as_a_policy_server(client):
         assert server.ask(client_address="192.0.2.67", reverse_client_name="bad.example") == "DUNNO"
 
 
-def test_imported_once_and_forked_it_is_the_same(client):
-    good, bad = client(DNSBL="bl.test", TCPREMOTEIP="192.0.2.67"), client(DNSBL="bl.test")
-    assert preloaded("dnsbl", good, bad, good, bad)[0] == [0, 100, 0, 100]
+@pytest.mark.parametrize(("address", "code"), [("192.0.2.66", 100), ("192.0.2.67", 0), ("2001:db8::2", 100)])
+def test_by_hand_it_is_the_same(client, address, code):
+    environment = client(DNSBL="bl.test", TCPREMOTEIP=address)
+    del environment["REMOTEHELO"]
+    done = forked("dnsbl", environment)
+    assert done.returncode == code
+    assert done.stdout.startswith(f"{address} is listed by bl.test: " if code else "")
