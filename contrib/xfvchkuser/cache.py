@@ -5,7 +5,11 @@ The cache is a help: whatever is wrong with it costs a log line and a call ahead
 
 from __future__ import annotations
 
+import os
+import sqlite3
 import time
+from contextlib import closing
+from threading import get_ident
 
 from xfkit import log, number
 
@@ -13,7 +17,6 @@ from xfvchkuser.answers import YES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Sequence
 
     from xfvchkuser.site import Site
@@ -68,17 +71,28 @@ class Cache:
         """Run statements in one transaction and return the last one's first row."""
         if not self.path:
             return None
-        import sqlite3  # noqa: PLC0415  # a site without a cache does not pay for it
-
         try:
-            connection = sqlite3.connect(self.path, timeout=PATIENCE)
-            try:
+            if not os.path.exists(self.path):
+                _create(self.path)
+            with closing(sqlite3.connect(self.path, timeout=PATIENCE)) as connection:
                 return _run(connection, statements)
-            finally:
-                connection.close()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             log("vchkuser", f"cache {self.path}: {error}")
             return None
+
+
+def _create(path: str) -> None:
+    """Make the file beside its place and link it there, so that whoever opens it finds it whole."""
+    draft = f"{path}.{os.getpid()}.{get_ident()}"
+    try:
+        with closing(sqlite3.connect(draft)) as connection:
+            connection.executescript(SCHEMA)
+        os.link(draft, path)
+    except FileExistsError:  # somebody else was faster
+        pass
+    finally:
+        if os.path.exists(draft):
+            os.unlink(draft)
 
 
 def _run(
