@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def in_text(recipient: Recipient, argument: str, site: Site) -> int:
     """Say whether a line of the file begins with the address; what follows a blank is the site's own."""
-    wanted = [[key] for key in _keys(recipient, site)]
+    wanted = [[key] for key in _keys(recipient, site) if not key.startswith(b"#")]  # which begins a comment
     path = site.path(argument)
     try:
         with open(path, "rb") as file:

@@ -114,7 +114,9 @@ def test_queries_that_do_not_work(site: MailSite, query: str, told: str) -> None
     assert b"internal error" not in done.stderr
 
 
-@pytest.mark.parametrize("source", ["sql:sqlite:absent.db", "sql:sqlite:control/me", "sql:postgresql://x@/y?host=/absent"])
+@pytest.mark.parametrize(
+    "source", ["sql:sqlite:absent.db", "sql:sqlite:control/me", "sql:postgresql://x@/y?host=/absent"]
+)
 def test_databases_that_are_not_there(site: MailSite, source: str) -> None:
     done = site.ask("joe@example.org", VCHKUSER_SOURCES=source)
     assert (done.returncode, done.stderr.count(b"\n")) == (DEFER, 1), done.stderr
