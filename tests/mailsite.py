@@ -134,7 +134,3 @@ def assign(site: MailSite, *lines: str) -> None:
         last.add(name[-1:])
         records.append((b"!" + name + (b"\0" if line[0] == "=" else b""), b"\0".join(fields[:6])))
     site.cdb("users/cdb", [*records, (b"", b"".join(last))])
-
-
-def codes(site: MailSite, *recipients: str, **env: str) -> list[int]:
-    return [site.code(recipient, **env) for recipient in recipients]

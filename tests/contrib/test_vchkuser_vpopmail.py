@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.mailsite import DEFER, PASS, REFUSE, VDELIVERMAIL, MailSite, codes, qmail_site
+from tests.mailsite import DEFER, PASS, REFUSE, VDELIVERMAIL, MailSite, qmail_site
 
 
 @pytest.fixture
@@ -21,8 +21,8 @@ class TestVpopmail:
 
     def test_accounts(self, site: MailSite) -> None:
         recipients = ["anna@v.example", "Anna@V.Example", "anna@alias.example", "half@v.example"]
-        assert codes(site, *recipients) == [PASS, PASS, PASS, REFUSE]
-        assert codes(site, "nobody@v.example", "nobody@alias.example", "ann@v.example") == [REFUSE] * 3
+        assert site.resident(*recipients) == [PASS, PASS, PASS, REFUSE]
+        assert site.resident("nobody@v.example", "nobody@alias.example", "ann@v.example") == [REFUSE] * 3
 
     def test_account_that_bounces(self, site: MailSite) -> None:
         assert site.code("gone@v.example") == REFUSE
@@ -32,7 +32,7 @@ class TestVpopmail:
             "domains/v.example/vpasswd.cdb",
             [(b"berta", b"$1$x:1:0:Berta:/x:NOQUOTA"), (b"gone", b"x:1:16:::")],
         )
-        assert codes(site, "berta@v.example", "gone@v.example", "anna@v.example") == [PASS, REFUSE, REFUSE]
+        assert site.resident("berta@v.example", "gone@v.example", "anna@v.example") == [PASS, REFUSE, REFUSE]
 
     def test_qmail_files(self, site: MailSite) -> None:
         site.write("domains/v.example/.qmail-info", "&anna@v.example\n")
@@ -46,8 +46,8 @@ class TestVpopmail:
             "list-owner@v.example",
             "list-@v.example",
         ]
-        assert codes(site, *here) == [PASS] * 5
-        assert codes(site, "list@v.example", "closed@v.example", "info-x@v.example") == [REFUSE] * 3
+        assert site.resident(*here) == [PASS] * 5
+        assert site.resident("list@v.example", "closed@v.example", "info-x@v.example") == [REFUSE] * 3
 
     @pytest.mark.parametrize(
         ("default", "nobody", "gone"),
@@ -74,27 +74,27 @@ class TestVpopmail:
     )
     def test_what_default_says(self, site: MailSite, default: str, nobody: int, gone: int) -> None:
         site.write("domains/v.example/.qmail-default", default)
-        assert codes(site, "nobody@v.example", "gone@v.example") == [nobody, gone]
+        assert site.resident("nobody@v.example", "gone@v.example") == [nobody, gone]
 
     def test_extension_of_an_account(self, site: MailSite) -> None:
         recipients = ["anna-shop@v.example", "anna-a-b@v.example", "gone-x@v.example"]
-        assert codes(site, *recipients, VCHKUSER_BREAK="-") == [PASS, PASS, REFUSE]
-        assert codes(site, *recipients) == [REFUSE] * 3
+        assert site.resident(*recipients, VCHKUSER_BREAK="-") == [PASS, PASS, REFUSE]
+        assert site.resident(*recipients) == [REFUSE] * 3
 
     def test_accounts_elsewhere(self, site: MailSite) -> None:
         (site.home / "domains/v.example/vpasswd").unlink()
         site.write("accounts", "anna@v.example\n")
-        assert codes(site, "anna@v.example", "nobody@v.example") == [REFUSE, REFUSE]
-        both = codes(site, "anna@v.example", "nobody@v.example", VCHKUSER_SOURCES="vpopmail,text:accounts")
+        assert site.resident("anna@v.example", "nobody@v.example") == [REFUSE, REFUSE]
+        both = site.resident("anna@v.example", "nobody@v.example", VCHKUSER_SOURCES="vpopmail,text:accounts")
         assert both == [PASS, REFUSE]
 
     def test_assign_without_a_cdb(self, site: MailSite) -> None:
         (site.home / "users/cdb").unlink()
-        assert codes(site, "anna@v.example", "nobody@v.example") == [PASS, REFUSE]
+        assert site.resident("anna@v.example", "nobody@v.example") == [PASS, REFUSE]
 
     def test_other_domains_are_not_its_own(self, site: MailSite) -> None:
         recipients = ["x@local.example", "x@virtual.example", "x@elsewhere.example"]
-        assert codes(site, *recipients, VCHKUSER_SOURCES="vpopmail") == [PASS] * 3
+        assert site.resident(*recipients, VCHKUSER_SOURCES="vpopmail") == [PASS] * 3
 
     def test_directory_gone(self, site: MailSite) -> None:
         (site.home / "domains").rename(site.home / "moved")
