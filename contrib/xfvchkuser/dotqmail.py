@@ -57,10 +57,7 @@ def names(owner: Owner) -> Iterator[bytes]:
 
 def _contents(path: bytes) -> bytes | None:
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            return None
-        with open(path, "rb") as file:
-            return file.read(LARGEST)
+        return _regular(os.open(path, os.O_RDONLY | os.O_NONBLOCK))  # users may put a pipe there
     except ABSENT:
         return None
     except PermissionError as error:
@@ -69,6 +66,13 @@ def _contents(path: bytes) -> bytes | None:
         if error.errno == errno.ENAMETOOLONG:
             return None
         raise trouble(path, error) from None
+
+
+def _regular(descriptor: int) -> bytes | None:
+    try:
+        return os.read(descriptor, LARGEST) if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
+    finally:
+        os.close(descriptor)
 
 
 def _unreadable(path: bytes, error: OSError) -> bytes:

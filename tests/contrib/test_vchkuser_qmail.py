@@ -6,6 +6,7 @@ asked the same questions.
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -40,6 +41,7 @@ class TestSystem:
         site.write("home/joe/.qmail-list-default", "&x@elsewhere.example\n")
         site.write("home/joe/.qmail-off", "|exit 100\n")
         (site.home / "home/joe/.qmail-dir").mkdir()
+        os.mkfifo(site.home / "home/joe/.qmail-pipe")
         here = [
             "joe-a.b@local.example",
             "Joe-A.B@local.example",
@@ -52,8 +54,9 @@ class TestSystem:
             "joe-list@local.example",
             "joe-off@local.example",
             "joe-dir@local.example",
+            "joe-pipe@local.example",
         ]
-        assert site.resident(*none, "joe-@local.example", "joe-sub-a.b@local.example") == [REFUSE] * 6
+        assert site.resident(*none, "joe-@local.example", "joe-sub-a.b@local.example") == [REFUSE] * 7
 
     def test_a_default_takes_all(self, site: MailSite) -> None:
         site.write("home/joe/.qmail-default", "")
