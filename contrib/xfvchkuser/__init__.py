@@ -2,7 +2,7 @@
 
 A source is a module with one function, `exists(recipient, argument, site) -> int`: YES, NO (the source
 keeps this domain's addresses, and this is none of them) or FOREIGN (the domain is not one that it keeps).
-It raises Trouble where it cannot tell. Modules are imported when they are named, not before.
+It raises Trouble where it cannot tell.
 """
 
 from __future__ import annotations
@@ -52,9 +52,9 @@ def ask(site: Site, recipient: Recipient) -> tuple[list[int], list[str]]:
     """Ask one source after the other, up to the first YES; return their answers and their troubles."""
     answers: list[int] = []
     troubles: list[str] = []
-    for name, argument in sources.listed(site):
+    for exists, argument in sources.listed(site):
         try:
-            answers.append(sources.load(name)(recipient, argument, site))
+            answers.append(exists(recipient, argument, site))
         except Trouble as trouble:
             troubles.append(str(trouble))
         if YES in answers:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
+from xfvchkuser import system, tables, vpopmail
 from xfvchkuser.answers import Trouble
 
 TYPE_CHECKING = False
@@ -15,36 +14,50 @@ if TYPE_CHECKING:
     Exists = Callable[[Recipient, str, Site], int]
 
 DEFAULT = "vpopmail,system"
+
+
+def _sql(recipient: Recipient, argument: str, site: Site) -> int:
+    from xfvchkuser import sql  # noqa: PLC0415  # these three load much, and only for the sites that use them
+
+    return sql.exists(recipient, argument, site)
+
+
+def _ldap(recipient: Recipient, argument: str, site: Site) -> int:
+    from xfvchkuser import ldap  # noqa: PLC0415
+
+    return ldap.exists(recipient, argument, site)
+
+
+def _ahead(recipient: Recipient, argument: str, site: Site) -> int:
+    from xfvchkuser import ahead  # noqa: PLC0415
+
+    return ahead.exists(recipient, argument, site)
+
+
 NONE, MUST, MAY = "takes no argument", "needs an argument", ""
-SOURCES = {  # name -> module, function, what is said of a missing or needless argument
-    "vpopmail": ("vpopmail", "exists", NONE),
-    "system": ("system", "exists", NONE),
-    "text": ("tables", "in_text", MUST),
-    "cdb": ("tables", "in_cdb", MUST),
-    "sql": ("sql", "exists", MUST),
-    "ldap": ("ldap", "exists", MUST),
-    "ahead": ("ahead", "exists", MAY),
+SOURCES: dict[str, tuple[Exists, str]] = {  # name -> function, what is said of a missing or needless argument
+    "vpopmail": (vpopmail.exists, NONE),
+    "system": (system.exists, NONE),
+    "text": (tables.in_text, MUST),
+    "cdb": (tables.in_cdb, MUST),
+    "sql": (_sql, MUST),
+    "ldap": (_ldap, MUST),
+    "ahead": (_ahead, MAY),
 }
 
 
-def listed(site: Site) -> list[tuple[str, str]]:
-    """Return the sources to ask, name and argument. Raises Trouble that tells a wrong entry."""
+def listed(site: Site) -> list[tuple[Exists, str]]:
+    """Return the sources to ask, each with its argument. Raises Trouble that tells a wrong entry."""
     text = site.env.get("VCHKUSER_SOURCES") or DEFAULT
     entries = [entry.strip() for entry in text.split(",")]
     return [_source(entry) for entry in entries if entry]
 
 
-def _source(entry: str) -> tuple[str, str]:
+def _source(entry: str) -> tuple[Exists, str]:
     name, _, argument = entry.partition(":")
     if name not in SOURCES:
         raise Trouble(f"VCHKUSER_SOURCES: {name} is none of {' '.join(SOURCES)}")
-    rule = SOURCES[name][2]
+    exists, rule = SOURCES[name]
     if (rule == MUST and not argument) or (rule == NONE and argument):
         raise Trouble(f"VCHKUSER_SOURCES: {name} {rule}")
-    return name, argument
-
-
-def load(name: str) -> Exists:
-    """Return the function of a source. Raises Trouble where a package is missing that it needs."""
-    module, function, _ = SOURCES[name]
-    return getattr(import_module(f"xfvchkuser.{module}"), function)  # type: ignore[no-any-return]
+    return exists, argument
