@@ -37,10 +37,11 @@ access to * by * read
 
 
 class Directory:
-    """A running slapd: its URL over TCP, its URL on a unix socket, its certificate."""
+    """A running slapd: its URLs over TCP, over TLS and on a unix socket, its certificate."""
 
-    def __init__(self, here: Path, port: int) -> None:
+    def __init__(self, here: Path, port: int, safe_port: int) -> None:
         self.url = f"ldap://localhost:{port}"
+        self.safe_url = f"ldaps://localhost:{safe_port}"
         self.local_url = "ldapi://" + str(here / "socket").replace("/", "%2F")
         self.certificate = here / "cert.pem"
 
@@ -55,9 +56,9 @@ def directory(here: Path, ldif: str) -> Iterator[Directory]:
     certify(here)
     add = [slapd, "-T", "add", "-q", "-f", here / "slapd.conf"]
     subprocess.run(add, input=ldif.encode(), check=True, capture_output=True)
-    port = free_port()
-    place = Directory(here, port)
-    listen = f"ldap://127.0.0.1:{port} {place.local_url}"
+    port, safe_port = free_port(), free_port()
+    place = Directory(here, port, safe_port)
+    listen = f"ldap://127.0.0.1:{port} ldaps://127.0.0.1:{safe_port} {place.local_url}"
     command = [slapd, "-d", "0", "-f", here / "slapd.conf", "-h", listen]
     with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
         try:

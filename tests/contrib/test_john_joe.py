@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tests import support
+from tests.ucspi import tcpserver
+
 HERE = Path(__file__).parents[2] / "contrib" / "john-joe"
 JOHN, JOE = "john@foodomain.net", "joe@joedomain.net"
 FITS, OVERFLOWS = 253, 254  # octets of an address in the C program's char[254]
@@ -80,6 +83,19 @@ def test_c_has_room_for_253_octets_and_aborts_at_254(built, which):
 def test_c_built_plainly_is_killed_by_a_long_sender(plain):
     assert run([plain], REMOTEMF=JOHN, REMOTERCPT=JOE).returncode == 101
     assert run([plain], REMOTEMF="a" * 20000, REMOTERCPT=JOE).returncode < 0
+
+
+@pytest.mark.parametrize(("fail", "reply"), [(None, b"250"), ("defer", b"451"), ("reject", b"554")])
+def test_a_long_sender_gets_past_c_unless_failure_is_not_a_pass(built, home, tmp_path, fail, reply):
+    env = home.environment(SMTPEXTFORK=str(built), SMTPEXTFORKFAIL=fail)
+    with tcpserver(support.smtpd(), env, tmp_path) as server, server.connect() as client:
+        client.reply()
+        client.command(f"MAIL FROM:<{JOHN}>")
+        assert client.command(f"RCPT TO:<{JOE}>")[0][:3] == b"454"
+        client.command("RSET")
+        client.command(f"MAIL FROM:<{'a' * OVERFLOWS}@foodomain.net>")
+        assert client.command(f"RCPT TO:<{JOE}>")[0][:3] == reply
+        assert "Error::RCPT::Extfork_Signal" in server.wait_log("Extfork_Signal")
 
 
 @pytest.mark.parametrize("octets", [FITS, OVERFLOWS, 900, 100_000])

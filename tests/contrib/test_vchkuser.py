@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cdblib
 import pytest
 
 from tests.mailsite import DEFER, PASS, PROGRAM, REFUSE, MailSite
@@ -200,3 +201,17 @@ def test_a_file_source_loads_no_more_than_it_needs(site: MailSite) -> None:
         "re",
     ):
         assert f" {heavy}\n" not in loaded
+
+
+@pytest.mark.parametrize(
+    ("source", "package"), [("sql:postgresql://x@/y", "psycopg"), ("ldap:ldap://localhost", "ldap3"), ("text:list", "")]
+)
+def test_a_package_that_is_not_installed_is_named(site: MailSite, source: str, package: str) -> None:
+    (site.home / "python").mkdir()
+    (site.home / "python/cdblib").symlink_to(Path(cdblib.__file__).parent)
+    code = f"import runpy, sys; sys.path.append('python'); runpy.run_path({str(PROGRAM)!r}, run_name='__main__')"
+    env = {**site.env, "REMOTERCPT": "joe@example.org", "VCHKUSER_SOURCES": source, "VCHKUSER_SQL": "SELECT 1"}
+    command = [sys.executable, "-I", "-S", "-c", code]
+    done = subprocess.run(command, env=env, cwd=site.home, capture_output=True, text=True, check=False)
+    assert done.returncode == (DEFER if package else PASS)
+    assert f"needs the Python package {package}\n" in done.stderr or not package

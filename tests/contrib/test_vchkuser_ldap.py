@@ -102,13 +102,16 @@ def test_bind_with_a_password_file(site: MailSite) -> None:
     assert (done.returncode, b"invalidCredentials" in done.stderr) == (DEFER, True)
 
 
-def test_starttls(site: MailSite, server: Directory) -> None:
-    env = {"VCHKUSER_LDAP_STARTTLS": "1", "VCHKUSER_LDAP_CA": str(server.certificate)}
+@pytest.mark.parametrize("way", ["starttls", "ldaps"])
+def test_tls(site: MailSite, server: Directory, way: str) -> None:
+    env = {"VCHKUSER_LDAP_CA": str(server.certificate)}
+    env |= {"VCHKUSER_LDAP_STARTTLS": "1"} if way == "starttls" else {"VCHKUSER_SOURCES": f"ldap:{server.safe_url}"}
     assert site.resident("joe@example.org", "jim@example.org", **env) == [PASS, REFUSE]
 
 
-def test_a_certificate_that_nobody_signed(site: MailSite) -> None:
+def test_a_certificate_that_nobody_signed(site: MailSite, server: Directory) -> None:
     assert site.code("joe@example.org", VCHKUSER_LDAP_STARTTLS="1") == DEFER
+    assert site.code("joe@example.org", VCHKUSER_SOURCES=f"ldap:{server.safe_url}") == DEFER
 
 
 @pytest.mark.parametrize(
