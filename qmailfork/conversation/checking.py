@@ -99,7 +99,7 @@ def _heed(session: Session, candidate: Candidate, checker: Checker, verdict: Ver
         yield from _remark(session, candidate, checker, condition, text)
     if verdict.failed:
         failure = events.checker_failed(candidate.routed, checker.program, verdict.failed, candidate.checks)
-        yield from session.note(failure)
+        yield session.note(failure)
     if checker.shadow:
         if verdict.code:
             yield from _note(session, candidate, checker, verdict, events.shadowed)
@@ -135,7 +135,7 @@ def _take_effect(session: Session, candidate: Candidate, checker: Checker, verdi
 
 
 def _remark(session: Session, candidate: Candidate, checker: Checker, condition: bytes, text: bytes) -> "Asking[None]":
-    yield from session.note(events.remark(candidate.routed, checker.program, condition, text))
+    yield session.note(events.remark(candidate.routed, checker.program, condition, text))
 
 
 def _note(
@@ -143,7 +143,7 @@ def _note(
 ) -> "Asking[bytes]":
     """Log the refusal that a verdict stands for, as this kind of `event`: its reply."""
     reply = session.settings.checkers.reply(verdict.code, verdict.words)
-    yield from session.note(event(candidate.routed, checker.program, verdict.condition, reply, candidate.checks))
+    yield session.note(event(candidate.routed, checker.program, verdict.condition, reply, candidate.checks))
     return reply
 
 
@@ -171,7 +171,7 @@ def settle(session: Session, candidate: Candidate) -> "Asking[None]":
     room = MOST_HEADERS - len(session.headers)
     if len(new) > room:
         too_many = b"more than %d header fields" % MOST_HEADERS
-        yield from session.note(events.remark(candidate.routed, b"", b"Extfork_Header", too_many))
+        yield session.note(events.remark(candidate.routed, b"", b"Extfork_Header", too_many))
     session.headers += new[:room]
     relay = session.settings.relay_suffix is not None
-    yield from session.note(events.recipient_accepted(candidate.routed, relay, candidate.checks))
+    yield session.note(events.recipient_accepted(candidate.routed, relay, candidate.checks))

@@ -3,7 +3,7 @@
 from qmailfork.conversation import checking, policy
 from qmailfork.conversation.checking import Candidate
 from qmailfork.conversation.session import Session
-from qmailfork.programs import events, journal
+from qmailfork.programs import events
 from qmailfork.programs.verdict import Envelope
 from qmailfork.smtp import address, replies
 
@@ -28,16 +28,16 @@ def admit(session: Session, argument: bytes) -> "Asking[Candidate | bytes]":
     try:
         recipient = policy.localized(settings, address.parse(argument)[0])
     except address.SyntaxFault:
-        yield from session.say(3, b"syntax error in 'rcpt to': " + journal.clean(argument))
+        yield from session.say(3, b"syntax error in 'rcpt to': ", argument)
         return replies.SYNTAX
     bad = policy.bad_sender(settings, session.sender)
     if bad:
-        yield from session.note(events.bad_sender(session.sender, recipient, bad))
+        yield session.note(events.bad_sender(session.sender, recipient, bad))
         return replies.BAD_SENDER
     relay = settings.relay_suffix is not None
     local = policy.is_local(settings, recipient) if settings.checkers.entries or not relay else False
     if not relay and not local:
-        yield from session.note(events.no_gateway(recipient))
+        yield session.note(events.no_gateway(recipient))
         return replies.NO_GATEWAY
     envelope = _envelope(session, recipient, local)
     candidate = Candidate(envelope, settings.relay_suffix or b"", settings.checkers.total)

@@ -11,7 +11,7 @@ from qmailfork.conversation.dialogue import STEPS, Quit
 from qmailfork.conversation.requests import Ending, Hear, Start, Tell, Tunnel
 from qmailfork.conversation.session import Gone, Session
 from qmailfork.conversation.settings import Settings
-from qmailfork.programs import events, journal
+from qmailfork.programs import events
 from qmailfork.programs.peer import Peer
 from qmailfork.smtp import address, client, commands, replies
 from qmailfork.smtp.commands import DATA, EHLO, HELO, MAIL, QUIT, RCPT, RSET
@@ -103,7 +103,7 @@ def converse(settings: Settings, peer: Peer) -> "Asking[Ending]":
     except Closed as closing:
         return Ending(b"".join(session.owed) + closing.reply, 1)
     except Lost as fault:
-        yield from session.note(events.child_lost(fault.condition, settings.wrapped[0]))
+        yield session.note(events.child_lost(fault.condition, settings.wrapped[0]))
         return Ending(b"".join(session.owed) + replies.CHILD_LOST, 1)
 
 
@@ -111,17 +111,17 @@ def _obey(child: Child, line: bytes) -> "Asking[bytes]":
     """The reply to one command line; the session's state follows the child's reply."""
     session = child.session
     if b"\0" in line:
-        yield from session.say(3, b"NUL in a command: " + journal.clean(line))
+        yield from session.say(3, b"NUL in a command: ", line)
         return replies.SYNTAX
     verb, argument = commands.split(line)
     step = STEPS[session.state].get(verb, session.state)
     if isinstance(step, bytes):
         return step
     if not verb.isalnum() or (verb in client.BLIND and verb not in session.settings.blind):
-        yield from session.say(3, b"not handed on: " + journal.clean(verb))
+        yield from session.say(3, b"not handed on: ", verb)
         return replies.UNIMPLEMENTED
     if verb in session.held:
-        yield from session.note(events.held(verb, session.held[verb]))
+        yield session.note(events.held(verb, session.held[verb]))
         return session.held[verb]
     reply = yield from _HANDLERS.get(verb, _pass)(child, verb, argument)
     if verb == DATA or replies.is_positive(reply):
@@ -152,7 +152,7 @@ def _hello(child: Child, verb: bytes, argument: bytes) -> "Asking[bytes]":
     reply, hidden = client.extensions(reply, session.settings.blind)
     if hidden and not child.reported:
         child.reported = True
-        yield from session.note(events.child_hidden(hidden))
+        yield session.note(events.child_hidden(hidden))
     return reply
 
 
@@ -169,7 +169,7 @@ def _mail(child: Child, verb: bytes, argument: bytes) -> "Asking[bytes]":
     if replies.is_positive(reply):
         session.begin(sender, size)
     else:
-        yield from session.note(events.child_refused(b"ORIG", b"", reply), sender)
+        yield session.note(events.child_refused(b"ORIG", b"", reply), sender)
     return reply
 
 
@@ -186,7 +186,7 @@ def _recipient(child: Child, verb: bytes, argument: bytes) -> "Asking[bytes]":
     if replies.is_positive(reply):
         yield from checking.settle(session, found)
     else:
-        yield from session.note(events.child_refused(b"RCPT", found.routed, reply))
+        yield session.note(events.child_refused(b"RCPT", found.routed, reply))
     return checking.announced(found, reply)
 
 
@@ -198,11 +198,11 @@ def _data(child: Child, verb: bytes, argument: bytes) -> "Asking[bytes]":
         session.owed.append(reply)
         reply = yield from _carry(child)
     if reply.startswith(b"2"):
-        yield from session.note(events.child_took(first, reply))
+        yield session.note(events.child_took(first, reply))
     elif reply.startswith(b"3"):
         raise Lost(b"Protocol")
     else:
-        yield from session.note(events.child_refused(b"DATA", first, reply))
+        yield session.note(events.child_refused(b"DATA", first, reply))
     return reply
 
 
@@ -214,7 +214,7 @@ def _carry(child: Child) -> "Asking[bytes]":
     while not passage.ended:
         piece = passage.feed((yield from session.block()))
         if passage.stray:
-            yield from session.note(events.stray_newline(session.recipients[0]))
+            yield session.note(events.stray_newline(session.recipients[0]))
             raise message.StrayNewline
         if piece and takes:
             takes = yield from child.tell(piece)
@@ -243,7 +243,7 @@ def _login(child: Child, verb: bytes, argument: bytes) -> "Asking[bytes]":
         session.settings = session.settings.relaying()
         session.variables = {**session.variables, b"RELAYCLIENT": b""}
         if session.settings.checkers.unset_relay_list:
-            yield from session.note(events.relay_list_unset())
+            yield session.note(events.relay_list_unset())
     return reply
 
 
@@ -253,7 +253,7 @@ def _go_blind(child: Child, verb: bytes, argument: bytes) -> "Asking[bytes]":
     reply = yield from _pass(child, verb, argument)
     if not replies.is_positive(reply):
         return reply
-    yield from session.note(events.child_blind())
+    yield session.note(events.child_blind())
     yield Tunnel(reply, session.settings.seconds)
     raise Gone
 

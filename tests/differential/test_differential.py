@@ -1,6 +1,7 @@
 """Our server and the C qmail-smtpd make the same of every stream, but for the deliberate differences.
 
-QMAILFORK_NIGHT=20000 tries that many streams, other ones at each run (the seed is printed on failure).
+QMAILFORK_NIGHT=20000 tries that many streams, other ones at each run (how to have one again is printed where it
+fails), in rounds: hypothesis remembers all that it tried in one, and ends a round with the first fault.
 """
 
 import os
@@ -20,8 +21,10 @@ from tests.servers import reference_there
 
 NIGHT = int(os.environ.get("QMAILFORK_NIGHT", "0"))
 DAY = 200
+ROUND = 500
+ROUNDS = pytest.mark.parametrize("round", range(max(NIGHT // (2 * ROUND), 1)))
 BUDGET = settings(
-    max_examples=(NIGHT or DAY) // 2,
+    max_examples=ROUND if NIGHT else DAY // 2,
     derandomize=not NIGHT,
     deadline=None,
     database=None,
@@ -34,22 +37,25 @@ SITE = st.sampled_from(list(SITES.values()))
 if reference_there():
 
     @pytest.mark.timeout(0 if NIGHT else 300)
+    @ROUNDS
     @BUDGET
     @given(site=SITE, stream=streams.SESSION)
-    def test_streams_of_the_grammar(ours: Ours, theirs: Reference, site: Site, stream: bytes) -> None:
+    def test_streams_of_the_grammar(ours: Ours, theirs: Reference, round: int, site: Site, stream: bytes) -> None:
         agree(ours, theirs, site, stream)
 
     @pytest.mark.timeout(0 if NIGHT else 300)
+    @ROUNDS
     @BUDGET
     @given(site=SITE, stream=streams.mutated())
-    def test_mutated_streams(ours: Ours, theirs: Reference, site: Site, stream: bytes) -> None:
+    def test_mutated_streams(ours: Ours, theirs: Reference, round: int, site: Site, stream: bytes) -> None:
         agree(ours, theirs, site, stream)
 
 
 @pytest.mark.timeout(0 if NIGHT else 300)
+@ROUNDS
 @BUDGET
 @given(site=st.sampled_from(BY_RULES), stream=st.one_of(streams.SESSION, streams.mutated()))
-def test_our_warm_servers_do_as_the_cold_one(ours: Ours, warm: OnSocket, site: Site, stream: bytes) -> None:
+def test_our_warm_servers_do_as_the_cold_one(ours: Ours, warm: OnSocket, round: int, site: Site, stream: bytes) -> None:
     cold = ours.run(site, stream)
     comparison = Comparison(stream, replace(cold, status=0), warm.run(site, stream), ())
     assert comparison.agree, comparison.describe(site)

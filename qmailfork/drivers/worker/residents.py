@@ -108,7 +108,8 @@ class _Consultation:
             _ = call(BREATH, self._connect, family, target) if again else call(0, self._end, UNSTARTED, code)
 
     def _connected(self) -> None:
-        assert self._sock
+        if self._sock is None:
+            return  # called once too often
         self._reactor.ignore_writable(self._sock.fileno())
         code = self._sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR)
         if code:
@@ -125,7 +126,8 @@ class _Consultation:
         self._write()
 
     def _write(self) -> None:
-        assert self._sock
+        if self._sock is None:
+            return  # called once too often
         try:
             self._rest = self._rest[self._sock.send(self._rest) :]
         except BlockingIOError:
@@ -138,7 +140,8 @@ class _Consultation:
             self._reactor.ignore_writable(self._sock.fileno())
 
     def _read(self) -> None:
-        assert self._sock
+        if self._sock is None:
+            return  # called once too often
         try:
             block = self._sock.recv(BLOCK)
         except BlockingIOError:

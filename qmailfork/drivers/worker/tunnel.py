@@ -46,6 +46,8 @@ class Tunnel:
         self._write(source, sink, block)
 
     def _write(self, source: int, sink: int, block: bytes) -> None:
+        if self._done is None:
+            return  # called once too often
         try:
             block = block[posix.write(sink, block) :]
         except BlockingIOError:
