@@ -53,7 +53,7 @@ class Case:
     def fits(self, driver: Driver) -> bool:
         """Whether the case says something about this driver: a warm one has its own mind about TCP variables."""
         told = driver.cold or not (self.cold or None in self.env.values())
-        return told and (driver.ours or not self.ours)
+        return told and (driver.ours or not self.ours) and (driver.alone or not self.alone)
 
 
 def unescape(text: str) -> bytes:
