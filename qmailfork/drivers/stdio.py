@@ -116,23 +116,19 @@ class Driver:
 
     def _run(self, request: requests.Run) -> Outcome:
         began = monotonic()
-        ours, its = posix.pipe()
         try:
             environment = {**self._environment, **request.environment}
-            pid = spawn.launch(request.argv, environment, ((self._null, 0), (its, 1)))
+            pid, pipe = spawn.capture(request.argv, environment, self._null, LOG)
         except OSError as fault:
-            posix.close(ours)
             return Outcome(UNSTARTED, fault.errno or 0, b"", (monotonic() - began) * 1000)
-        finally:
-            posix.close(its)
         try:
-            return children.outcome(pid, ours, request.seconds, request.OUTPUT, began)
+            return children.outcome(pid, pipe, request.seconds, request.OUTPUT, began)
         finally:
-            posix.close(ours)
+            posix.close(pipe)
 
     def _open(self, request: requests.Open) -> Opened | bytes:
         try:
-            self._queue = Handover(request.program, self._environment)
+            self._queue = Handover(request.program, self._environment, LOG)
         except OSError as fault:
             return b"%b: %b" % (request.program, (fault.strerror or "").encode())
         return Opened(self._queue.pid, gmtime())
@@ -149,7 +145,7 @@ class Driver:
         _put(handover, handover.envelope, request.envelope)
         posix.close(handover.end_envelope())
         outcome = handover.unstarted or children.outcome(
-            handover.pid, handover.errors, None, queue.LONGEST_ERROR, handover.began
+            handover.pid, handover.words, None, queue.LONGEST_ERROR, handover.began
         )
         self._close_queue()
         return outcome, not handover.broken
@@ -160,7 +156,7 @@ class Driver:
         posix.close(handover.end_message())
         posix.close(handover.end_envelope())
         if handover.pid:
-            children.outcome(handover.pid, handover.errors, PATIENCE, queue.LONGEST_ERROR, monotonic())
+            children.outcome(handover.pid, handover.words, PATIENCE, queue.LONGEST_ERROR, monotonic())
         self._close_queue()
 
     def _close_queue(self) -> None:
