@@ -120,7 +120,8 @@ def _mail(session: Session, argument: bytes) -> "Asking[bytes]":
     try:
         sender, parameters = address.parse(argument)
         sender = policy.localized(session.settings, sender)
-        size = commands.parameter(parameters, b"size") or b"0"
+        size = commands.parameter(parameters, b"size")
+        size = b"0" if size is None else size
         if not size.isdigit() or len(size) > 20:
             raise address.SyntaxFault
     except address.SyntaxFault:

@@ -1,0 +1,20 @@
+"""The two servers that are compared."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.differential.servers import Ours, Reference
+from tests.support import QmailHome
+
+
+@pytest.fixture(scope="module")
+def ours(tmp_path_factory: pytest.TempPathFactory, fakes: Path) -> Ours:
+    return Ours(QmailHome(tmp_path_factory.mktemp("ours") / "qmail", fakes))
+
+
+@pytest.fixture(scope="module")
+def theirs(tmp_path_factory: pytest.TempPathFactory, fakes: Path) -> Iterator[Reference]:
+    with Reference(QmailHome(tmp_path_factory.mktemp("theirs") / "qmail", fakes)) as reference:
+        yield reference
