@@ -65,6 +65,7 @@ def start(path: str, bundle: "Bundle", module: str) -> "ModuleType":
     main: ModuleType = __import__(module, fromlist=["main"])
     if importer.stale:
         sys.meta_path.remove(importer)
+        __import__(__name__)  # from its source, where the bundle's own code was run
         write(path)
     return main
 
@@ -76,11 +77,18 @@ def write(path: str) -> None:
     try:
         data = marshal.dumps({name: _entry(source) for name, source in sources.items()})
         descriptor = posix.open(draft, posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL, 0o644)
-        posix.write(descriptor, data)
-        posix.close(descriptor)
-        posix.rename(draft, path)
     except OSError:
         return
+    try:
+        if posix.write(descriptor, data) == len(data):
+            posix.rename(draft, path)
+    except OSError:
+        pass
+    try:
+        posix.close(descriptor)
+        posix.unlink(draft)
+    except OSError:
+        pass
 
 
 def _entry(source: str) -> "tuple[str, bool, Stamp | None, CodeType]":
