@@ -16,7 +16,7 @@ from _signal import (
 )
 
 __all__ = [
-    "IGNORED", "SIGCHLD", "SIGKILL", "SIGTERM", "SIG_BLOCK", "SIG_DFL", "SIG_UNBLOCK",
+    "IGNORED", "SIGCHLD", "SIGKILL", "SIGTERM", "SIG_BLOCK", "SIG_DFL", "SIG_IGN", "SIG_UNBLOCK",
     "pthread_sigmask", "set_wakeup_fd", "signal",
 ]  # fmt: skip
 

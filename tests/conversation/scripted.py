@@ -55,6 +55,7 @@ class Played:
     def __init__(self, script: Script, arrivals: Iterable[Arrival]) -> None:
         self.script = script
         self.arrivals = iter(arrivals)
+        self.unread = b""
         self.exchanges: list[bytes] = []
         self.waited: set[float] = set()
         self.queued: list[tuple[bytes, bytes]] = []
@@ -77,7 +78,7 @@ class Played:
             case Exchange():
                 self.exchanges.append(request.reply)
                 self.waited.add(request.seconds)
-                return next(self.arrivals, b"")
+                return self.arrival(request.most)
             case Run():
                 self.runs.append(request)
                 return self.script.run(request.argv, request.environment)
@@ -85,6 +86,13 @@ class Played:
                 return self.notes.append(request.event)
             case _:
                 return self.answer_for_the_queue(request)
+
+    def arrival(self, most: int) -> Arrival:
+        arrived = self.unread or next(self.arrivals, b"")
+        if arrived is None:
+            return None
+        self.unread = arrived[most:]
+        return arrived[:most]
 
     def answer_for_the_queue(self, request: object) -> object:
         if isinstance(request, Open):

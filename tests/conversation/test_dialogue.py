@@ -156,7 +156,8 @@ class TestOverlong:
 
     def test_what_is_owed_is_sent_before_the_line_ends(self) -> None:
         played = play([b"NOOP\r\n" + b"x" * 20000, b"x"])
-        assert played.exchanges == [GREETING, OK, b""]
+        assert played.exchanges[:2] == [GREETING, OK]
+        assert not any(played.exchanges[2:])
 
     def test_a_client_that_goes_or_waits_in_one(self) -> None:
         assert play([b"x" * 20000]).ending.status == 1

@@ -12,6 +12,7 @@ SENTENCES = {
     "VERIFY": b"252 send some mail, i'll try my best",
     "HELP": b"214 qmailfork: a qmail-smtpd that forks your checkers; see qmailfork-smtpd(8)",
     "GO_AHEAD": b"354 go ahead",
+    "TOO_MANY": b"421 too many connections from your address (#4.7.0)",
     "NO_CONTROLS": b"421 unable to read controls (#4.3.0)",
     "TIMEOUT": b"451 timeout (#4.4.2)",
     "STRAY_NEWLINE": b"451 See https://cr.yp.to/docs/smtplf.html.",

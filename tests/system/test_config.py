@@ -1,6 +1,7 @@
 """Control files and environment → Settings (system/config.py); and what a session says where they cannot be read."""
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from qmailfork.conversation.settings import ControlFault, Settings
 from qmailfork.programs import journal
 from qmailfork.system import config
-from tests.support import QmailHome, run_session, smtpd
+from tests.support import PYTHON, ROOT, QmailHome, run_session, smtpd
 from tests.system.privilege import held_back
 
 FILES = (
@@ -206,6 +207,23 @@ class TestSessionsWhoseControlsCannotBeRead:
     def test_a_cdb_is_asked_by_a_session(self, home: QmailHome) -> None:
         said = run_session(smtpd(), home.environment(), MAIL.replace(b"elsewhere.org", b"MORE.example")).output
         assert said.splitlines()[2] == b"250 ok"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"A": "b"},
+        {"LC_CTYPE": "C.UTF-8", "A": "b"},
+        {"A": "b", "LC_ALL": "C"},
+    ],
+)
+def test_the_environment_is_the_one_that_was_received(given: dict[str, str]) -> None:
+    code = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r}); from qmailfork.system import config; print(config.received())"
+    )
+    done = subprocess.run([*PYTHON, "-c", code], env=given, capture_output=True, check=True, text=True)
+    assert done.stdout.strip() == str({name.encode(): value.encode() for name, value in given.items()})
 
 
 def test_home() -> None:

@@ -61,7 +61,7 @@ class Worker:
         self._row = row
         self._limit = limit
         self._options = options
-        self._base = dict(posix.environ)
+        self._base = config.received()
         self._home = posix.open(config.home(self._base), posix.O_RDONLY | posix.O_CLOEXEC)
         self._site = Site(reactor, null, options.most_octets)
         self._guests: set[Guest] = set()
