@@ -33,7 +33,7 @@ class Terminated(Exception):
 def main() -> int:
     """Serve the client on descriptors 0 and 1: the exit status."""
     null = spawn.seal()
-    environment = posix.environ
+    environment = config.received()
     style, number = config.style(environment), posix.getpid()
     try:
         controls = _at_home(environment)
@@ -45,13 +45,14 @@ def main() -> int:
         _send(replies.NO_CONTROLS, config.SECONDS)
         return 1
     settings = config.settings(controls, environment)
-    signals.signal(signals.SIGTERM, _terminate)
     driver = Driver(environment, null, lambda event: _write_all(LOG, style(number, event)))
     try:
+        signals.signal(signals.SIGTERM, _terminate)
         ending = driver.drive(converse(settings, config.peer(environment)))
+        _send(ending.reply, settings.seconds)
+        signals.signal(signals.SIGTERM, signals.SIG_IGN)
     except Terminated:
         return 1
-    _send(ending.reply, settings.seconds)
     return ending.status
 
 
@@ -65,6 +66,7 @@ def _at_home(environment: dict[bytes, bytes]) -> config.Controls:
 
 
 def _terminate(number: int, frame: object) -> None:
+    signals.signal(signals.SIGTERM, signals.SIG_IGN)  # a second one would break off the clearing up after the first
     raise Terminated
 
 

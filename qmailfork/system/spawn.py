@@ -26,6 +26,7 @@ def seal() -> int:
         except OSError:
             continue  # the directory's own, closed by now
     while null <= RESERVED:
+        posix.set_inheritable(null, null <= 2)  # where we came without a standard descriptor, /dev/null is it
         null = posix.dup(null)
     return null
 

@@ -39,7 +39,7 @@ class Worker:
     def __init__(
         self, reactor: Reactor, listening: Sockets, board: Board, row: int, limit: int, options: Options, null: int
     ) -> None:
-        base = dict(posix.environ)
+        base = config.received()
         home = posix.open(config.home(base), posix.O_RDONLY | posix.O_CLOEXEC)
         self._reactor = reactor
         self._site = Site(reactor, null, options.most_octets)
