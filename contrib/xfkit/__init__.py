@@ -24,7 +24,7 @@ PASS, REFUSE, DEFER = 0, 100, 101  # exit codes of the SMTPEXTFORK contract, qma
 LINE = 1000  # octets of a log line's text
 REPLY = 400  # octets of a reply's text and of a header line
 
-_program = "checker"  # set by run, for the log lines of number and choice
+_program = ""  # set by run, for the log lines of number and choice
 
 
 class Verdict:
@@ -56,6 +56,11 @@ def clean(text: str, limit: int = REPLY) -> str:
     return kept if len(kept) <= limit else kept[: limit - 3] + "..."
 
 
+def field(text: str, limit: int = 255) -> str:
+    """Return text as one word of a log line: cleaned, blanks and `'` a `?` too, `-` where it is empty."""
+    return clean(text, limit).translate({ord(" "): "?", ord("'"): "?"}) or "-"
+
+
 def log(name: str, text: str) -> None:
     """Write the line `NAME: pid N TEXT` to standard error, cleaned and bounded; a closed one is no error."""
     _write(2, f"{name}: pid {os.getpid()} {clean(text, LINE)}\n")
@@ -72,7 +77,7 @@ def number(env: Mapping[str, str], name: str, default: int, low: int = 0, high: 
     digits = value[1:] if value[0] == "-" else value
     if digits.isascii() and digits.isdigit() and len(digits) < 12 and low <= int(value) <= high:
         return int(value)
-    log(_program, f"{name}={clean(value, 80)} is not a number from {low} to {high}, taking {default}")
+    log(_called(), f"{name}={clean(value, 80)} is not a number from {low} to {high}, taking {default}")
     return default
 
 
@@ -80,8 +85,12 @@ def choice(env: Mapping[str, str], name: str, choices: Sequence[str], default: s
     """Return the word in the variable name if it is one of choices, else default; a wrong word is logged."""
     value = env.get(name, "")
     if value and value not in choices:
-        log(_program, f"{name}={clean(value, 80)} is none of {' '.join(choices)}, taking {default}")
+        log(_called(), f"{name}={clean(value, 80)} is none of {' '.join(choices)}, taking {default}")
     return value if value in choices else default
+
+
+def _called() -> str:
+    return _program or os.path.basename(sys.argv[0])
 
 
 def words(env: Mapping[str, str], name: str) -> list[str]:

@@ -1,0 +1,169 @@
+"""The SMTP conversation: which verb is allowed when, and the generator that holds it.
+
+The theory, as in qmail-smtpd: a session is FRESH until MAIL is accepted, then has a SENDER, then is READY once a
+recipient is accepted. HELO, EHLO, RSET and DATA make it FRESH again; DATA does so whatever became of the message.
+A MAIL that is refused changes nothing. STEPS is the whole of it: for each state and verb the next state, which is
+entered when the reply is positive, or the reply that refuses the verb in that state.
+"""
+
+from qmailfork.conversation import message, policy, recipient
+from qmailfork.conversation.requests import Ending
+from qmailfork.conversation.session import FRESH, READY, SENDER, Gone, Late, Overlong, Session
+from qmailfork.conversation.settings import ControlFault, Peer, Settings
+from qmailfork.programs import events, journal
+from qmailfork.smtp import address, commands, replies
+from qmailfork.smtp.commands import DATA, EHLO, HELO, HELP, MAIL, NOOP, QUIT, RCPT, RSET, VRFY
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from qmailfork.conversation.requests import Asking
+
+_ANYWHERE: dict[bytes, str | bytes] = {HELO: FRESH, EHLO: FRESH, MAIL: SENDER, RSET: FRESH}
+STEPS: dict[str, dict[bytes, str | bytes]] = {
+    FRESH: {
+        **_ANYWHERE, RCPT: replies.MAIL_FIRST, DATA: replies.MAIL_FIRST,
+        NOOP: FRESH, VRFY: FRESH, HELP: FRESH, QUIT: FRESH,
+    },
+    SENDER: {
+        **_ANYWHERE, RCPT: READY, DATA: replies.RCPT_FIRST,
+        NOOP: SENDER, VRFY: SENDER, HELP: SENDER, QUIT: SENDER,
+    },
+    READY: {
+        **_ANYWHERE, RCPT: READY, DATA: FRESH,
+        NOOP: READY, VRFY: READY, HELP: READY, QUIT: READY,
+    },
+}  # fmt: skip
+
+
+def converse(settings: Settings, peer: Peer) -> "Asking[Ending]":
+    """One session from greeting to end."""
+    session = Session(settings, peer)
+    yield from _open(session)
+    try:
+        while True:
+            try:
+                reply = yield from _obey(session, (yield from session.line()))
+            except Overlong:
+                yield from session.say(3, b"command line too long")
+                reply = replies.TOO_LONG
+            session.owed.append(reply)
+    except _Quit:
+        return _ending(session, replies.closing(settings.greeting), 0)
+    except recipient.Hangup:
+        return _ending(session, b"", 0)
+    except Gone:
+        yield from session.say(1, b"read error or connection closed")
+        return Ending(b"", 1)
+    except Late:
+        yield from session.say(1, b"connection timed out, closing connection")
+        return Ending(replies.TIMEOUT, 1)
+    except message.StrayNewline:
+        return _ending(session, replies.STRAY_NEWLINE, 1)
+    except ControlFault as fault:
+        yield from session.note(events.controls(str(fault).encode(errors="surrogateescape")))
+        return _ending(session, replies.NO_CONTROLS, 1)
+
+
+class _Quit(Exception):
+    """QUIT was said."""
+
+
+def _ending(session: Session, reply: bytes, status: int) -> Ending:
+    return Ending(b"".join(session.owed) + reply, status)
+
+
+def _open(session: Session) -> "Asking[None]":
+    """Log what there is to say at the start, and owe the greeting."""
+    settings, peer = session.settings, session.peer
+    if settings.loglevel >= 2:
+        yield from session.note(events.connected(peer.ip, peer.host, peer.info, peer.local))
+    for complaint in settings.checkers.complaints:
+        yield from session.note(events.config(complaint))
+    if settings.checkers.unset_relay_list:
+        yield from session.note(events.relay_list_unset())
+    session.owed.append(replies.greeting(settings.greeting))
+
+
+def _obey(session: Session, line: bytes) -> "Asking[bytes]":
+    """The reply to one command line; the session's state follows it."""
+    if b"\0" in line:
+        yield from session.say(3, b"NUL in a command: " + journal.clean(line))
+        return replies.SYNTAX
+    verb, argument = commands.split(line)
+    step = STEPS[session.state].get(verb, replies.UNIMPLEMENTED)
+    if isinstance(step, bytes):
+        yield from session.say(3, b"refused: " + journal.clean(line))
+        return step
+    reply = yield from _HANDLERS[verb](session, argument)
+    if verb == DATA or replies.is_positive(reply):
+        session.state = step
+    return reply
+
+
+def _hello(session: Session, argument: bytes) -> "Asking[bytes]":
+    session.helo = argument
+    yield from session.say(4, b"remote helo: " + journal.clean(argument))
+    return replies.hello(session.settings.greeting)
+
+
+def _extended_hello(session: Session, argument: bytes) -> "Asking[bytes]":
+    session.helo = argument
+    yield from session.say(4, b"remote ehlo: " + journal.clean(argument))
+    size = b"SIZE %d" % session.settings.databytes
+    return replies.extended_hello(session.settings.greeting, (b"PIPELINING", size, b"8BITMIME"))
+
+
+def _mail(session: Session, argument: bytes) -> "Asking[bytes]":
+    """RFC 1870: a size that is announced above databytes is refused here."""
+    try:
+        sender, parameters = address.parse(argument)
+        sender = policy.localized(session.settings, sender)
+        size = commands.parameter(parameters, b"size") or b"0"
+        if not size.isdigit() or len(size) > 20:
+            raise address.SyntaxFault
+    except address.SyntaxFault:
+        yield from session.say(3, b"RFC2821 syntax error in mail from: " + journal.clean(argument))
+        return replies.SYNTAX
+    if 0 < session.settings.databytes < int(size):
+        yield from session.note(events.too_big(b"", announced=True), sender)
+        return replies.TOO_BIG
+    session.sender = sender
+    session.recipients = []
+    if session.settings.loglevel >= 2:
+        yield from session.note(events.sender_accepted(sender))
+    return replies.OK
+
+
+def _data(session: Session, argument: bytes) -> "Asking[bytes]":
+    return (yield from message.accept(session))
+
+
+def _fixed(reply: bytes, words: bytes) -> "Callable[[Session, bytes], Asking[bytes]]":
+    """A verb that always has the same answer."""
+
+    def handler(session: Session, argument: bytes) -> "Asking[bytes]":
+        yield from session.say(4, words)
+        return reply
+
+    return handler
+
+
+def _quit(session: Session, argument: bytes) -> "Asking[bytes]":
+    yield from session.say(4, b"quit, closing connection")
+    raise _Quit
+
+
+_HANDLERS: "dict[bytes, Callable[[Session, bytes], Asking[bytes]]]" = {
+    HELO: _hello,
+    EHLO: _extended_hello,
+    MAIL: _mail,
+    RCPT: recipient.accept,
+    DATA: _data,
+    RSET: _fixed(replies.FLUSHED, b"remote rset"),
+    NOOP: _fixed(replies.OK, b"'noop'"),
+    VRFY: _fixed(replies.VERIFY, b"vrfy"),
+    HELP: _fixed(replies.HELP, b"help requested"),
+    QUIT: _quit,
+}

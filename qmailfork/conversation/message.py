@@ -1,0 +1,89 @@
+"""DATA: the message on its way from the client to the queue program.
+
+250 is said only where the queue program got message and envelope whole and exited 0. In every other case it saw no
+complete envelope, or said itself that it did not take the message.
+"""
+
+from qmailfork.conversation.requests import Abandon, Finish, Open, Opened, Write
+from qmailfork.conversation.session import Gone, Late, Session
+from qmailfork.programs import events, queue
+from qmailfork.programs.journal import Event
+from qmailfork.smtp import received, replies
+from qmailfork.smtp.body import MAX_HOPS, Body
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from qmailfork.conversation.requests import Asking
+
+
+class StrayNewline(Exception):
+    """A bare LF in the message; the session ends."""
+
+
+def accept(session: Session) -> "Asking[bytes]":
+    """The reply to DATA and its message. Raises Gone, Late, StrayNewline: then nothing is queued."""
+    opened = yield Open(session.settings.queue)
+    if not isinstance(opened, Opened):
+        yield from session.note(events.no_queue(session.recipients[0], opened))
+        return replies.NO_QUEUE
+    session.owed.append(replies.GO_AHEAD)
+    yield from session.say(4, b"go ahead")
+    yield Write(_received(session, opened))
+    body = Body()
+    try:
+        size = yield from _carry(session, body)
+    except (Gone, Late, StrayNewline):
+        yield Abandon()
+        raise
+    refusal = _refusal(session, body, size)
+    if refusal is None:
+        return (yield from _finish(session, opened.qp, size))
+    yield Abandon()
+    yield from session.note(refusal)
+    return refusal.reply
+
+
+def _received(session: Session, opened: Opened) -> bytes:
+    peer, helo = session.peer, session.helo
+    if helo is not None and helo.lower() == peer.host.lower():
+        helo = None
+    return received.field(peer.host, helo, peer.info, peer.ip, peer.local, b"SMTP", opened.moment)
+
+
+def _carry(session: Session, body: Body) -> "Asking[int]":
+    """Bring the message to the queue program, as far as databytes allows, and read it to its end: its size."""
+    limit = session.settings.databytes
+    size = 0
+    while not body.ended:
+        piece = body.feed((yield from session.block()))
+        if body.stray:
+            yield from session.note(events.stray_newline(session.recipients[0]))
+            raise StrayNewline
+        size += len(piece)
+        if piece and not 0 < limit < size:
+            yield Write(piece)
+    session.put_back(body.rest)
+    return size
+
+
+def _refusal(session: Session, body: Body, size: int) -> Event | None:
+    """Why this message must not be queued, if it must not."""
+    first = session.recipients[0]
+    if body.hops >= MAX_HOPS:
+        return events.looping(first)
+    if 0 < session.settings.databytes < size:
+        return events.too_big(first, announced=False)
+    return None
+
+
+def _finish(session: Session, qp: int, size: int) -> "Asking[bytes]":
+    """Hand the envelope over and say how the queue program took it."""
+    outcome, complete = yield Finish(queue.envelope(session.sender, session.recipients))
+    first = session.recipients[0]
+    refusal = queue.refusal(outcome, complete)
+    if refusal:
+        yield from session.note(events.not_queued(first, outcome, refusal))
+        return refusal
+    reply = replies.queued(outcome.when, qp)
+    yield from session.note(events.queued(first, outcome.when, qp, size, reply))
+    return reply

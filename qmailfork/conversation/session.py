@@ -1,0 +1,109 @@
+"""One session: what the client has said so far, what it sent and has yet to hear."""
+
+from qmailfork.conversation.requests import Exchange, Note
+from qmailfork.conversation.settings import Peer, Settings
+from qmailfork.programs import events
+from qmailfork.programs.journal import Event
+from qmailfork.smtp import commands
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from qmailfork.conversation.requests import Asking
+
+FRESH, SENDER, READY = "fresh", "sender", "ready"  # no MAIL yet; MAIL but no recipient; something to send
+
+
+class Gone(Exception):
+    """The client is no longer there."""
+
+
+class Late(Exception):
+    """The client took too long."""
+
+
+class Overlong(Exception):
+    """A command line has no end within reason; what came of it is dropped."""
+
+
+class Session:
+    """The state of one conversation.
+
+    `state` is FRESH, SENDER or READY; `sender` and `recipients` the envelope so far (RELAYCLIENT's suffix appended);
+    `helo` the client's name for itself, None before it gave one; `owed` the replies not sent yet.
+    """
+
+    __slots__ = ("_arrived", "_at", "helo", "owed", "peer", "protocol", "recipients", "sender", "settings", "state")
+
+    def __init__(self, settings: Settings, peer: Peer) -> None:
+        self.settings = settings
+        self.peer = peer
+        self.protocol = b"ESMTP"  # spamcontrol's P:, whatever the client's HELO
+        self.state = FRESH
+        self.helo: bytes | None = None
+        self.sender = b""
+        self.recipients: list[bytes] = []
+        self.owed: list[bytes] = []
+        self._arrived = b""
+        self._at = 0  # where the next line begins in _arrived
+
+    def line(self) -> "Asking[bytes]":
+        """The next command line, without its end (LF, or CR LF). Raises Gone, Late, Overlong."""
+        end = self._arrived.find(b"\n", self._at)
+        while end < 0:
+            searched = len(self._arrived) - self._at
+            if searched > commands.LONGEST:
+                yield from self._drop_line()
+                raise Overlong
+            self._arrived = self._arrived[self._at :] + (yield from self.arrival())
+            self._at = 0
+            end = self._arrived.find(b"\n", searched)
+        line = self._arrived[self._at : end]
+        self._at = end + 1
+        if len(line) > commands.LONGEST:
+            raise Overlong
+        return line.removesuffix(b"\r")
+
+    def _drop_line(self) -> "Asking[None]":
+        """Read past the end of a line without keeping it."""
+        block = b""
+        while b"\n" not in block:
+            block = yield from self.arrival()
+        self._arrived = block
+        self._at = block.index(b"\n") + 1
+
+    def block(self) -> "Asking[bytes]":
+        """What arrived and was not read yet, or else the next arrival, whole. Raises Gone, Late."""
+        if self._at < len(self._arrived):
+            block = self._arrived[self._at :]
+            self._arrived, self._at = b"", 0
+            return block
+        return (yield from self.arrival())
+
+    def put_back(self, block: bytes) -> None:
+        """`block` was read with block() but is not of the message."""
+        self._arrived, self._at = block, 0
+
+    def arrival(self) -> "Asking[bytes]":
+        """Send what is owed and wait for more. Raises Gone, Late."""
+        reply = b"".join(self.owed)
+        self.owed.clear()
+        block = yield Exchange(reply, self.settings.seconds)
+        if block is None:
+            raise Late
+        if not block:
+            raise Gone
+        return block  # type: ignore[no-any-return]  # Exchange's answer
+
+    def note(self, event: Event, sender: bytes | None = None) -> "Asking[None]":
+        """Log `event` with the session as it stands; `sender` is one that did not become the session's."""
+        event.protocol = self.protocol
+        event.ip = self.peer.ip
+        event.host = self.peer.host
+        event.helo = self.helo or b""
+        event.sender = self.sender if sender is None else sender
+        yield Note(event)
+
+    def say(self, level: int, words: bytes) -> "Asking[None]":
+        """Log a step of the conversation, where the log is that verbose."""
+        if level <= self.settings.loglevel:
+            yield from self.note(events.said(level, words))

@@ -1,0 +1,169 @@
+"""One session on descriptors 0 and 1, blocking: what tcpserver runs."""
+
+import posix
+import select
+from time import gmtime, monotonic
+
+from qmailfork.conversation import requests
+from qmailfork.conversation.dialogue import converse
+from qmailfork.conversation.requests import Ending, Opened
+from qmailfork.conversation.settings import ControlFault
+from qmailfork.programs import events
+from qmailfork.programs.journal import Event
+from qmailfork.programs.outcome import UNSTARTED, Outcome
+from qmailfork.smtp import replies
+from qmailfork.system import children, config, signals, spawn
+from qmailfork.system.queue import Queue
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from qmailfork.conversation.requests import Asking
+
+IN, OUT, LOG = 0, 1, 2
+AT_ONCE = 4096  # octets that a writable descriptor takes without blocking
+
+
+class Terminated(Exception):
+    """SIGTERM came."""
+
+
+def main() -> int:
+    """Serve the client on descriptors 0 and 1: the exit status."""
+    null = spawn.seal()
+    environment = posix.environ
+    style, number = config.style(environment), posix.getpid()
+    try:
+        controls = _at_home(environment)
+    except ControlFault as fault:
+        event = events.controls(str(fault).encode(errors="surrogateescape"))
+        event.protocol, peer = b"ESMTP", config.peer(environment)
+        event.ip, event.host = peer.ip, peer.host
+        _write_all(LOG, style(number, event))
+        _send(replies.NO_CONTROLS, config.SECONDS)
+        return 1
+    settings = config.settings(controls, environment)
+    signals.signal(signals.SIGTERM, _terminate)
+    driver = Driver(environment, null, lambda event: _write_all(LOG, style(number, event)))
+    try:
+        ending = driver.drive(converse(settings, config.peer(environment)))
+    except Terminated:
+        return 1
+    _send(ending.reply, settings.seconds)
+    return ending.status
+
+
+def _at_home(environment: dict[bytes, bytes]) -> config.Controls:
+    home = config.home(environment)
+    try:
+        posix.chdir(home)
+    except OSError as fault:
+        raise ControlFault(f"{home.decode(errors='surrogateescape')}: {fault.strerror}") from None
+    return config.Controls(home)
+
+
+def _terminate(number: int, frame: object) -> None:
+    raise Terminated
+
+
+class Driver:
+    """Answers the conversation's requests, one after the other.
+
+    `environment` is the session's, `null` a descriptor of /dev/null, `log` writes an event.
+    """
+
+    def __init__(self, environment: dict[bytes, bytes], null: int, log: "Callable[[Event], None]") -> None:
+        self._environment = environment
+        self._null = null
+        self._queue = Queue(environment)
+        self._answers: dict[type, Callable[[Any], object]] = {
+            requests.Exchange: self._exchange,
+            requests.Run: self._run,
+            requests.Open: self._open,
+            requests.Write: lambda request: self._queue.write(request.piece),
+            requests.Finish: self._finish,
+            requests.Abandon: lambda request: self._queue.abandon(),
+            requests.Note: lambda request: log(request.event),
+        }
+
+    def drive(self, conversation: "Asking[Ending]") -> Ending:
+        """Hold the conversation to its end. Raises Terminated; then nothing of the session is left."""
+        answer: object = None
+        try:
+            while True:
+                request = conversation.send(answer)
+                answer = self._answers[type(request)](request)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]  # the generator's own Ending
+        finally:
+            self._queue.close()
+
+    def _exchange(self, request: requests.Exchange) -> bytes | None:
+        if request.reply:
+            sent = _send(request.reply, request.seconds)
+            # from the hand-over of an envelope to its reply, SIGTERM would make the client send it again
+            signals.pthread_sigmask(signals.SIG_UNBLOCK, (signals.SIGTERM,))
+            if not sent:
+                return b""
+        if not _ready(IN, select.POLLIN, request.seconds):
+            return None
+        try:
+            return posix.read(IN, children.BLOCK)
+        except OSError:
+            return b""
+
+    def _run(self, request: requests.Run) -> Outcome:
+        began = monotonic()
+        ours, its = posix.pipe()
+        try:
+            environment = {**self._environment, **request.environment}
+            pid = spawn.launch(request.argv, environment, ((self._null, 0), (its, 1)))
+        except OSError as fault:
+            posix.close(ours)
+            return Outcome(UNSTARTED, fault.errno or 0, b"", (monotonic() - began) * 1000)
+        finally:
+            posix.close(its)
+        try:
+            return children.outcome(pid, ours, request.seconds, request.OUTPUT, began)
+        finally:
+            posix.close(ours)
+
+    def _open(self, request: requests.Open) -> Opened | bytes:
+        try:
+            self._queue.open(request.program)
+        except OSError as fault:
+            return b"%b: %b" % (request.program, (fault.strerror or "").encode())
+        return Opened(self._queue.pid, gmtime())
+
+    def _finish(self, request: requests.Finish) -> tuple[Outcome, bool]:
+        signals.pthread_sigmask(signals.SIG_BLOCK, (signals.SIGTERM,))
+        return self._queue.finish(request.envelope)
+
+
+def _ready(descriptor: int, event: int, seconds: float) -> bool:
+    poll = select.poll()
+    poll.register(descriptor, event)
+    return bool(poll.poll(seconds * 1000))
+
+
+def _send(reply: bytes, seconds: float) -> bool:
+    """Send `reply` to the client; False where it is gone or does not read for `seconds`."""
+    try:
+        while reply:
+            if not _ready(OUT, select.POLLOUT, seconds):
+                return False
+            reply = reply[posix.write(OUT, reply[:AT_ONCE]) :]
+    except OSError:
+        return False
+    return True
+
+
+def _write_all(descriptor: int, text: bytes) -> None:
+    """A line for the log; a log that is gone does not stop the mail."""
+    try:
+        while text:
+            text = text[posix.write(descriptor, text) :]
+    except OSError:
+        pass

@@ -1,0 +1,115 @@
+"""Each event that is worth a line, one constructor each.
+
+Those that spamcontrol knows have its condition and shape; those that only qmail-ldap knows are UNSAID in the former's
+style; where neither had a word, the condition is ours. Levels: 1 errors, 2 accounting, 3 refusals, 4 everything.
+"""
+
+from qmailfork.programs.journal import ENVELOPE, HOST, UNSAID, Event, clean
+from qmailfork.programs.outcome import EXITED, Outcome
+from qmailfork.smtp import replies
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from qmailfork.programs.journal import Check
+
+
+def config(complaint: bytes) -> Event:
+    """A value of the checkers' variables makes no sense and was passed over."""
+    return Event(b"Error::SNDR::Extfork_Config", HOST, complaint, 1, b"makes no sense: " + clean(complaint))
+
+
+def relay_list_unset() -> Event:
+    """README.smtpextfork: SMTPEXTFORK is set, this client relays, and there is no SMTPEXTFORKR."""
+    return Event(b"Info::SNDR::Extforkr_Unset", HOST, None, 2, b"SMTPEXTFORKR is not set")
+
+
+def controls(reason: bytes) -> Event:
+    """A control file could not be read; `reason` names it."""
+    words = b"unable to read controls, closing connection: " + clean(reason)
+    return Event(b"Error::SNDR::Controls", HOST, reason, 1, words, replies.NO_CONTROLS)
+
+
+def connected(ip: bytes, host: bytes, info: bytes | None, local: bytes) -> Event:
+    """A session begins."""
+    who = clean(host) if info is None else b"%b, %b" % (clean(host), clean(info))
+    words = b"connection from %b (%b) to %b" % (clean(ip), who, clean(local))
+    return Event(b"Info::SNDR::Connected", UNSAID, None, 2, words)
+
+
+def said(level: int, words: bytes) -> Event:
+    """A step of the conversation that only a verbose log shows."""
+    return Event(b"Info::SNDR::Said", UNSAID, None, level, words)
+
+
+def sender_accepted(sender: bytes) -> Event:
+    """MAIL was accepted."""
+    return Event(b"Accept::ORIG::Sender", UNSAID, None, 2, b"mail from: " + clean(sender), replies.OK)
+
+
+def recipient_accepted(recipient: bytes, relay: bool, checks: "list[Check]") -> Event:
+    """RCPT was accepted: `relay` for a relay client, otherwise by rcpthosts."""
+    condition = b"Accept::SNDR::Relay_Client" if relay else b"Accept::RCPT::Rcpthosts_Rcptto"
+    return Event(condition, ENVELOPE, None, 2, b"rcpt to: " + clean(recipient), replies.OK, recipient, checks)
+
+
+def bad_sender(sender: bytes, recipient: bytes, how: bytes) -> Event:
+    """The sender is in badmailfrom; `how` is `=` for the address itself and `@` for its domain."""
+    words = b"bad mailfrom: " + clean(sender)
+    return Event(b"Reject::ORIG::Bad_Mailfrom", ENVELOPE, how, 3, words, replies.BAD_SENDER, recipient)
+
+
+def no_gateway(recipient: bytes) -> Event:
+    """The recipient's domain is not in rcpthosts."""
+    words = b"no mail relay for 'rcpt to': " + clean(recipient)
+    return Event(b"Reject::SNDR::Invalid_Relay", ENVELOPE, None, 3, words, replies.NO_GATEWAY, recipient)
+
+
+def too_big(recipient: bytes, announced: bool) -> Event:
+    """The message exceeds databytes: `announced` by SIZE= at MAIL, or found at DATA."""
+    words = b"message denied because: 'SMTP SIZE' too big" if announced else b"datasize limit exceeded"
+    return Event(b"Reject::DATA::Invalid_Size", ENVELOPE, None, 3, words, replies.TOO_BIG, recipient)
+
+
+def looping(recipient: bytes) -> Event:
+    """Too many Received and Delivered-To fields."""
+    words = b"too many hops, message is looping"
+    return Event(b"Reject::DATA::Toomany_Hops", ENVELOPE, None, 3, words, replies.LOOPING, recipient)
+
+
+def stray_newline(recipient: bytes) -> Event:
+    """A bare LF in the message."""
+    words = b"stray new line detected, closing connection"
+    return Event(b"Reject::DATA::Stray_Newline", ENVELOPE, None, 1, words, replies.STRAY_NEWLINE, recipient)
+
+
+def queued(recipient: bytes, when: int, qp: int, size: int, reply: bytes) -> Event:
+    """The queue program took the message."""
+    words = b"message queued: %d qp %d size %d bytes" % (when, qp, size)
+    return Event(b"Accept::DATA::Queued", UNSAID, b"qp %d" % qp, 2, words, reply, recipient)
+
+
+def not_queued(recipient: bytes, outcome: Outcome, reply: bytes) -> Event:
+    """The queue program did not take the message, and how it ended."""
+    how = b"%d" % outcome.code if outcome.how == EXITED else outcome.how.capitalize().encode()
+    lasting = b"permanently" if reply.startswith(b"5") else b"temporarly"
+    text = reply[4:].rstrip()
+    words = b"message %b not accepted because: %b" % (lasting, text)
+    return Event(b"Reject::DATA::Queue_" + how, ENVELOPE, text, 1, words, reply, recipient)
+
+
+def no_queue(recipient: bytes, reason: bytes) -> Event:
+    """The queue program could not be started; `reason` names it."""
+    words = b"failed to start qmail-queue: " + clean(reason)
+    return Event(b"Error::DATA::Queue_Exec", ENVELOPE, reason, 1, words, b"", recipient)
+
+
+def checker_failed(recipient: bytes, program: bytes, condition: bytes, checks: "list[Check]") -> Event:
+    """A checker could not be started, was killed, or ran out of time."""
+    words = b"checker %b failed (%b) on 'rcpt to': %b" % (clean(program), condition, clean(recipient))
+    return Event(b"Error::RCPT::" + condition, ENVELOPE, program, 1, words, b"", recipient, checks)
+
+
+def checker_refused(recipient: bytes, program: bytes, condition: bytes, reply: bytes, checks: "list[Check]") -> Event:
+    """A checker refused or deferred the recipient."""
+    words = b"'rcpt to' denied via %b (%b): %b" % (clean(program), condition, clean(recipient))
+    return Event(b"Reject::RCPT::" + condition, ENVELOPE, program, 3, words, reply, recipient, checks)

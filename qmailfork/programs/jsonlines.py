@@ -1,0 +1,44 @@
+"""JSON lines: one object for each decision, with every checker's program, end and milliseconds."""
+
+import json
+
+from qmailfork.programs.journal import Event
+from qmailfork.programs.outcome import EXITED, Outcome
+
+
+def line(number: int, event: Event) -> bytes:
+    """`event` as one line of JSON; empty for the steps between decisions."""
+    if event.condition == b"Info::SNDR::Said":
+        return b""
+    record: dict[str, object] = {
+        "event": _text(event.condition),
+        "pid": number,
+        "protocol": _text(event.protocol),
+        "ip": _text(event.ip),
+        "host": _text(event.host),
+        "helo": _text(event.helo),
+        "sender": _text(event.sender),
+        "recipient": _text(event.recipient),
+    }
+    if event.info is not None:
+        record["info"] = _text(event.info)
+    if event.reply:
+        record["reply"] = _text(event.reply.rstrip())
+    if event.checks:
+        record["checkers"] = [_check(program, outcome) for program, outcome in event.checks]
+    return json.dumps(record, separators=(",", ":")).encode() + b"\n"
+
+
+def _check(program: bytes, outcome: Outcome) -> dict[str, object]:
+    how = "errno" if outcome.how == "exec" else outcome.how
+    end: int | bool = outcome.code if outcome.how != "timeout" else True
+    return {
+        "program": _text(program),
+        how if outcome.how != EXITED else "exit": end,
+        "ms": round(outcome.milliseconds, 1),
+    }
+
+
+def _text(value: bytes) -> str:
+    """Octets that are not UTF-8 as `\\xNN`: a line of JSON has no room for them."""
+    return value.decode("utf-8", "backslashreplace")

@@ -1,0 +1,88 @@
+"""The message after DATA, decoded in blocks (RFC 5321 section 4.5.2, with qmail-smtpd's strictness).
+
+Only CR LF . CR LF ends a message. A bare LF anywhere before that is a stray newline, which ends the session:
+whoever sends one may mean to smuggle. A CR without LF is kept as it is. Lines are stored with LF alone; a dot at
+the start of a line is taken off, save before a CR.
+
+`Body.feed` cuts what belongs to the message from what arrives; `decode` turns it into what is stored. A block may
+end anywhere: what cannot be decided yet (a CR, a dot at the start of a line) waits for the next one.
+"""
+
+MAX_HOPS = 100
+
+
+class Body:
+    """One message on its way in.
+
+    Attributes: `ended` (its end was seen), `rest` (octets that arrived behind the end), `stray` (a bare LF was
+    seen), `hops` (Received and Delivered-To fields in the header).
+    """
+
+    __slots__ = ("_fresh", "_header", "_line", "_waiting", "ended", "hops", "rest", "stray")
+
+    def __init__(self) -> None:
+        self.ended = self.stray = False
+        self.rest = b""
+        self.hops = 0
+        self._fresh = True  # what comes next stands at the start of a line
+        self._waiting = b""  # undecided end of the last block
+        self._header = True  # still in the header
+        self._line = b""  # start of the header line that is not complete yet
+
+    def feed(self, block: bytes) -> bytes:
+        """The stored form of what `block` completes."""
+        fresh = self._fresh
+        wire = self._cut(self._waiting + block)
+        if wire.count(b"\n") != wire.count(b"\r\n"):
+            self.stray = True
+            return b""
+        if self._header:
+            self._count_hops(wire)
+        return decode(wire, fresh)
+
+    def _cut(self, data: bytes) -> bytes:
+        """What of `data` is surely of the message; sets `ended` and `rest`, or what has to wait."""
+        end = -2 if self._fresh and data.startswith(b".\r\n") else data.find(b"\r\n.\r\n")
+        if end != -1:
+            end += 2
+            self.ended = True
+            self.rest = data[end + 3 :]
+            self._waiting = b""
+            return data[:end]
+        held = _undecided(data, self._fresh)
+        wire = data[: len(data) - held]
+        self._waiting = data[len(data) - held :]
+        if wire:
+            self._fresh = wire.endswith(b"\r\n")
+        return wire
+
+    def _count_hops(self, wire: bytes) -> None:
+        """Count complete header lines that begin with `received` or `delivered`, up to the first empty line."""
+        text = b"\n" + self._line + wire
+        end = text.find(b"\n\r\n")
+        if end >= 0:
+            self._header = False
+        else:
+            end = text.rfind(b"\n")
+            self._line = text[end + 1 : end + 10]
+        seen = text[: end + 1].lower()
+        self.hops += seen.count(b"\nreceived") + seen.count(b"\ndelivered")
+
+
+def decode(wire: bytes, fresh: bool) -> bytes:
+    """Whole decided `wire` octets as stored; `fresh` where they begin at the start of a line."""
+    if fresh and wire.startswith(b".") and not wire.startswith(b".\r"):
+        wire = wire[1:]
+    if b"\r\n." in wire:
+        if b"\r\n.\r" in wire:
+            wire = wire.replace(b"\r\n.\r", b"\r\n..\r")
+        wire = wire.replace(b"\r\n.", b"\r\n")
+    return wire.replace(b"\r\n", b"\n")
+
+
+def _undecided(data: bytes, fresh: bool) -> int:
+    """How many octets at the end of `data` cannot be decided without what follows."""
+    for tail in (b".\r", b"."):
+        if data.endswith(b"\r\n" + tail) or (fresh and data == tail):
+            return len(tail)
+    return 1 if data.endswith(b"\r") else 0

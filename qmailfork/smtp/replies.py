@@ -1,0 +1,67 @@
+"""Every sentence the server says, once (qmail-smtpd's words; RFC 5321 section 4.2 for the form).
+
+A reply is a `bytes` of one or more lines, each ended by CR LF.
+"""
+
+OK = b"250 ok\r\n"
+FLUSHED = b"250 flushed\r\n"
+VERIFY = b"252 send some mail, i'll try my best\r\n"
+HELP = b"214 qmailfork: a qmail-smtpd that forks your checkers; see qmailfork-smtpd(8)\r\n"
+GO_AHEAD = b"354 go ahead\r\n"
+
+NO_CONTROLS = b"421 unable to read controls (#4.3.0)\r\n"
+TIMEOUT = b"451 timeout (#4.4.2)\r\n"
+STRAY_NEWLINE = b"451 See https://cr.yp.to/docs/smtplf.html.\r\n"
+NO_QUEUE = b"451 qqt failure (#4.3.0)\r\n"
+
+TOO_LONG = b"500 line too long (#5.5.2)\r\n"
+UNIMPLEMENTED = b"502 unimplemented (#5.5.1)\r\n"
+MAIL_FIRST = b"503 MAIL first (#5.5.1)\r\n"
+RCPT_FIRST = b"503 RCPT first (#5.5.1)\r\n"
+TOO_BIG = b"552 sorry, that message size exceeds my databytes limit (#5.3.4)\r\n"
+BAD_SENDER = b"553 sorry, your envelope sender is in my badmailfrom list (#5.7.1)\r\n"
+NO_GATEWAY = b"553 sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)\r\n"
+LOOPING = b"554 too many hops, this message is looping (#5.4.6)\r\n"
+SYNTAX = b"555 syntax error (#5.5.4)\r\n"
+
+
+def greeting(name: bytes) -> bytes:
+    """The first line of a session, for the host `name`."""
+    return b"220 %b ESMTP\r\n" % name
+
+
+def hello(name: bytes) -> bytes:
+    """The answer to HELO."""
+    return b"250 %b\r\n" % name
+
+
+def extended_hello(name: bytes, extensions: tuple[bytes, ...]) -> bytes:
+    """The answer to EHLO: `name` and one line for each of the `extensions`."""
+    return lines(b"250", (name, *extensions))
+
+
+def closing(name: bytes) -> bytes:
+    """The answer to QUIT."""
+    return b"221 %b\r\n" % name
+
+
+def queued(when: int, qp: int) -> bytes:
+    """A message is in the queue: `when` in Unix seconds, `qp` the queue program's process id."""
+    return b"250 ok %d qp %d\r\n" % (when, qp)
+
+
+def local_policy(code: bytes) -> bytes:
+    """The patch's own sentence for a refused recipient (README.smtpextfork), without the code."""
+    kind = b"temporary" if code.startswith(b"4") else b"permanent"
+    return b"sorry, %b envelope failure due to local policy" % kind
+
+
+def lines(code: bytes, texts: tuple[bytes, ...]) -> bytes:
+    """One reply with `code` before each of the `texts` (RFC 5321 section 4.2.1)."""
+    first = b"".join([b"%b-%b\r\n" % (code, text) for text in texts[:-1]])
+    return b"%b%b %b\r\n" % (first, code, texts[-1])
+
+
+def is_positive(reply: bytes) -> bool:
+    """True for 2xx and 3xx."""
+    return reply[:1] in (b"2", b"3")

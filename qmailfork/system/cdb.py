@@ -1,0 +1,38 @@
+"""Lookups in a constant database, through the cdb library (cdb(5))."""
+
+import cdblib
+
+from qmailfork.conversation.settings import ControlFault
+
+
+class Database:
+    """An open cdb file. Raises ControlFault where it cannot be opened or is damaged."""
+
+    __slots__ = ("_path", "_reader")
+
+    _open: "dict[bytes, Database]" = {}  # noqa: RUF012  # opened once, as qmail-smtpd does
+
+    def __init__(self, path: bytes) -> None:
+        self._path = path
+        try:
+            self._reader = cdblib.Reader.from_file_path(path)
+        except Exception as fault:
+            raise self._damaged(fault) from None
+
+    @classmethod
+    def at(cls, path: bytes) -> "Database":
+        """The database at `path`, opened at most once."""
+        if path not in cls._open:
+            cls._open[path] = cls(path)
+        return cls._open[path]
+
+    def get(self, key: bytes) -> bytes | None:
+        """The first value under `key`, None where there is none."""
+        try:
+            value = self._reader.get(key)
+        except Exception as fault:  # a damaged file shows in the library as any of half a dozen exceptions
+            raise self._damaged(fault) from None
+        return None if value is None else bytes(value)
+
+    def _damaged(self, fault: Exception) -> ControlFault:
+        return ControlFault(f"{self._path.decode(errors='surrogateescape')}: not a readable cdb ({fault})")

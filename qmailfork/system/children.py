@@ -1,0 +1,107 @@
+"""Waiting for programs, for a driver that may block."""
+
+import posix
+import select
+from time import monotonic, time
+
+from qmailfork.programs.outcome import EXITED, EXPIRED, SIGNALLED, Outcome
+from qmailfork.system import signals, spawn
+
+BLOCK = 65536  # octets read at once
+
+
+class Watch:
+    """A descriptor that turns readable when the child `pid` may have ended: a pidfd, or else a pipe that SIGCHLD
+    writes to.
+    """
+
+    __slots__ = ("_pid", "_pipe", "descriptor")
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._pipe: tuple[int, ...] = ()
+        if hasattr(posix, "pidfd_open"):
+            self.descriptor = posix.pidfd_open(pid)
+            return
+        self._pipe = posix.pipe()
+        self.descriptor = self._pipe[0]
+        for end in self._pipe:
+            posix.set_blocking(end, False)
+        signals.set_wakeup_fd(self._pipe[1], warn_on_full_buffer=False)
+        signals.signal(signals.SIGCHLD, lambda number, frame: None)
+        posix.write(self._pipe[1], b"\0")  # it may have ended before the handler stood
+
+    def status(self) -> int | None:
+        """The child's wait status once it has ended, else None."""
+        if self._pipe:
+            posix.read(self.descriptor, BLOCK)
+        pid, status = posix.waitpid(self._pid, posix.WNOHANG)
+        return status if pid else None
+
+    def close(self) -> None:
+        """Give the descriptors back."""
+        if self._pipe:
+            signals.set_wakeup_fd(-1)
+            posix.close(self._pipe[1])
+        posix.close(self.descriptor)
+
+
+class Wait:
+    """The wait for the program `pid`, which writes to `pipe`; at most `keep` octets of its output are kept."""
+
+    __slots__ = ("_keep", "_pipe", "_poll", "_watch", "output", "status")
+
+    def __init__(self, pid: int, pipe: int, keep: int) -> None:
+        self.status: int | None = None
+        self.output = b""
+        self._keep = keep
+        self._pipe = pipe
+        self._watch = Watch(pid)
+        self._poll = select.poll()
+        self._poll.register(self._watch.descriptor, select.POLLIN)
+        self._poll.register(pipe, select.POLLIN)
+
+    def step(self, milliseconds: float | None) -> None:
+        """Wait for the next thing to happen, and take it in."""
+        for descriptor, _ in self._poll.poll(milliseconds):
+            if descriptor != self._pipe:
+                self.status = self._watch.status() if self.status is None else self.status
+            elif block := posix.read(self._pipe, BLOCK):
+                self.output = (self.output + block)[: self._keep]
+            else:
+                self._poll.unregister(self._pipe)
+
+    def close(self) -> None:
+        """Take what is left of the output, once: a child left behind may go on writing for ever."""
+        if self.status is not None and len(self.output) < self._keep:
+            self.step(0)
+        self._watch.close()
+
+
+def outcome(pid: int, pipe: int, seconds: float | None, keep: int, began: float) -> Outcome:
+    """Wait for the program `pid`, which writes to `pipe`, and say how it ended.
+
+    It ends when its own process does, whoever else holds the pipe. At the end of `seconds` (None: no limit) its group
+    is killed, as it is when the wait is broken off by an exception. `began` is a monotonic time.
+    """
+    wait = Wait(pid, pipe, keep)
+    left = None if seconds is None else began + seconds - monotonic()
+    try:
+        while wait.status is None and (left is None or left > 0):
+            wait.step(None if left is None else left * 1000 + 1)
+            left = None if seconds is None else began + seconds - monotonic()
+    finally:
+        wait.close()
+        if wait.status is None:
+            spawn.kill_group(pid, signals.SIGKILL)
+            posix.waitpid(pid, 0)
+    took = (monotonic() - began) * 1000
+    if wait.status is None:
+        return Outcome(EXPIRED, 0, wait.output, took, int(time()))
+    return ended(wait.status, wait.output, took)
+
+
+def ended(status: int, output: bytes, milliseconds: float) -> Outcome:
+    """The outcome that a wait `status` tells."""
+    code = posix.waitstatus_to_exitcode(status)
+    return Outcome(EXITED if code >= 0 else SIGNALLED, abs(code), output, milliseconds, int(time()))

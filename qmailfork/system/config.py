@@ -1,0 +1,127 @@
+"""Control files and environment → Settings (qmail-control(5), qmailfork-control(5))."""
+
+import posix
+
+from qmailfork.conversation.settings import ControlFault, Peer, Settings
+from qmailfork.programs import checkers, journal, queue
+from qmailfork.system import addresses, files
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from qmailfork.programs.journal import Style
+
+HOME = b"/var/qmail"
+SECONDS = 1200
+
+
+def home(environment: "Mapping[bytes, bytes]") -> bytes:
+    """qmail's home, the working directory of checkers and queue."""
+    return environment.get(b"QMAILHOME") or HOME
+
+
+class Controls:
+    """The control files below `home`, read once. Raises ControlFault for one that is there and cannot be read."""
+
+    __slots__ = ("bad_senders", "databytes", "greeting", "local_host", "more_rcpthosts", "rcpthosts", "seconds")
+
+    def __init__(self, home: bytes) -> None:
+        directory = home + b"/control/"
+        me = files.first_line(directory + b"me")
+        greeting = files.first_line(directory + b"smtpgreeting")
+        if greeting is None:
+            greeting = me
+        if greeting is None:
+            raise ControlFault(f"{directory.decode(errors='replace')}: neither me nor smtpgreeting")
+        self.greeting = greeting
+        local_host = files.first_line(directory + b"localiphost")
+        self.local_host = me if local_host is None else local_host
+        seconds = files.number(files.first_line(directory + b"timeoutsmtpd"))
+        self.seconds = SECONDS if seconds is None else max(seconds, 1)
+        rcpthosts = files.lines(directory + b"rcpthosts")
+        self.rcpthosts = None if rcpthosts is None else frozenset(line.lower() for line in rcpthosts)
+        self.more_rcpthosts = None if rcpthosts is None else _cdb(directory + b"morercpthosts.cdb")
+        self.bad_senders = frozenset(line.lower() for line in files.lines(directory + b"badmailfrom") or ())
+        self.databytes = files.number(files.first_line(directory + b"databytes")) or 0
+
+
+def _cdb(path: bytes) -> "Callable[[bytes], bool] | None":
+    """Whether a key is in the cdb at `path`, as a function; None where there is no file. Raises ControlFault."""
+    try:
+        posix.close(posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC))
+    except FileNotFoundError:
+        return None
+    except OSError as fault:
+        raise files.unreadable(path, fault) from None
+
+    def has(key: bytes) -> bool:
+        from qmailfork.system import cdb  # noqa: PLC0415  # most sessions never need the library
+
+        return cdb.Database.at(path).get(key) is not None
+
+    return has
+
+
+def settings(controls: Controls, environment: "Mapping[bytes, bytes]") -> Settings:
+    """What one session with this `environment` (tcprules, env-dir) goes by."""
+    result = Settings()
+    result.greeting = controls.greeting
+    result.local_host = controls.local_host
+    result.is_mine = addresses.is_mine
+    result.seconds = controls.seconds
+    result.rcpthosts = controls.rcpthosts
+    result.more_rcpthosts = controls.more_rcpthosts
+    result.bad_senders = controls.bad_senders
+    result.databytes = controls.databytes
+    if b"DATABYTES" in environment:
+        result.databytes = files.number(environment[b"DATABYTES"]) or 0
+    result.relay_suffix = environment.get(b"RELAYCLIENT")
+    result.queue = environment.get(b"QMAILQUEUE", queue.DEFAULT)
+    result.loglevel = _loglevel(environment)
+    result.checkers = checkers.Contract(environment)
+    if environment.get(b"QMAILFORK_LOG", b"spamcontrol") not in STYLES:
+        result.checkers.complaints.append(b"QMAILFORK_LOG=" + environment[b"QMAILFORK_LOG"])
+    return result
+
+
+def peer(environment: "Mapping[bytes, bytes]") -> Peer:
+    """The client, as tcp-environ(5) tells it."""
+    get = environment.get
+    local = get(b"TCPLOCALHOST", get(b"TCPLOCALIP", b"unknown"))
+    return Peer(
+        get(b"TCPREMOTEIP", b"unknown"), get(b"TCPREMOTEHOST", b"unknown"), environment.get(b"TCPREMOTEINFO"), local
+    )
+
+
+def style(environment: "Mapping[bytes, bytes]") -> "Style":
+    """The log style that QMAILFORK_LOG names; spamcontrol's where it names none."""
+    return STYLES.get(environment.get(b"QMAILFORK_LOG", b""), _spamcontrol)(environment)
+
+
+def _loglevel(environment: "Mapping[bytes, bytes]") -> int:
+    """qmail-ldap's LOGLEVEL, 0 to 4; 0 under the other styles, which have no use for the smaller steps."""
+    if environment.get(b"QMAILFORK_LOG") != b"qmail-ldap":
+        return 0
+    return min(files.number(environment.get(b"LOGLEVEL")) or 0, 4)
+
+
+def _spamcontrol(environment: "Mapping[bytes, bytes]") -> "Style":
+    return journal.spamcontrol
+
+
+def _qmail_ldap(environment: "Mapping[bytes, bytes]") -> "Style":
+    return journal.qmail_ldap(_loglevel(environment))
+
+
+def _json(environment: "Mapping[bytes, bytes]") -> "Style":
+    from qmailfork.programs import jsonlines  # noqa: PLC0415  # json costs re, which only this style has to pay
+
+    return jsonlines.line
+
+
+STYLES: "dict[bytes, Callable[[Mapping[bytes, bytes]], Style]]" = {
+    b"spamcontrol": _spamcontrol,
+    b"qmail-ldap": _qmail_ldap,
+    b"json": _json,
+}

@@ -1,0 +1,61 @@
+"""Starting programs: the one launch function of all drivers.
+
+posix_spawn is vfork inside, so that a large parent costs nothing. A program gets descriptors 0, 1, 2 and those it is
+given, default signals, an empty mask, and a process group of its own. The working directory is the caller's.
+"""
+
+import posix
+
+from qmailfork.system.signals import IGNORED
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+RESERVED = 9  # the highest descriptor that a program may be given
+
+
+def seal() -> int:
+    """Close to programs what this process inherited, and keep 3 to RESERVED occupied: a pipe of ours never stands
+    where one of a program's descriptors goes. Returns a descriptor of /dev/null. Call it once, at the start.
+    """
+    null = posix.open("/dev/null", posix.O_RDWR | posix.O_CLOEXEC)
+    for descriptor in _inherited():
+        try:
+            posix.set_inheritable(descriptor, False)
+        except OSError:
+            continue  # the directory's own, closed by now
+    while null <= RESERVED:
+        null = posix.dup(null)
+    return null
+
+
+def _inherited() -> "Iterable[int]":
+    """The open descriptors above 2, as far as this system tells."""
+    try:
+        listed = [int(name) for name in posix.listdir("/dev/fd")]
+    except OSError:
+        listed = []
+    # FreeBSD's /dev/fd knows 0 to 2 alone unless fdescfs is mounted
+    return [number for number in listed if number > 2] or range(3, 256)
+
+
+def launch(argv: list[bytes], environment: "Mapping[bytes, bytes]", descriptors: "Iterable[tuple[int, int]]") -> int:
+    """Start `argv` with `descriptors` (ours, its): its process id. Raises OSError where exec fails."""
+    return posix.posix_spawn(
+        argv[0],
+        argv,
+        environment,
+        file_actions=[(posix.POSIX_SPAWN_DUP2, ours, its) for ours, its in descriptors],
+        setpgroup=0,
+        setsigmask=(),
+        setsigdef=IGNORED,
+    )
+
+
+def kill_group(pid: int, number: int) -> None:
+    """Send signal `number` to the group that `pid` leads, if it is still there."""
+    try:
+        posix.killpg(pid, number)
+    except (ProcessLookupError, PermissionError):
+        pass
