@@ -180,4 +180,4 @@ def _connect(address: str, seconds: float) -> Server | RedisCluster:
         return RedisCluster.from_url(f"{base}:{rest}", **options)
     base = {"redis+unix": "unix", "valkey": "redis"}.get(scheme, scheme)
     retry = Retry(NoBackoff(), 0)
-    return Server.from_url(f"{base}:{rest}", retry=retry, lib_name=None, lib_version=None, **options)
+    return Server.from_url(f"{base}:{rest}", retry=retry, **options)
