@@ -60,14 +60,14 @@ def _redis(directory: pathlib.Path, *options: str) -> subprocess.Popen[bytes]:
 
 
 @contextlib.contextmanager
-def redis(directory: pathlib.Path) -> Iterator[Server]:
-    """Run a Redis on a socket in directory; end it afterwards."""
-    path = tempfile.mkdtemp(prefix="redis") + "/s"  # short: a socket's path has at most 104 octets
+def redis(directory: pathlib.Path, path: str = "") -> Iterator[Server]:
+    """Run a Redis on a socket, at path or of its own choice; end it afterwards."""
+    path = path or tempfile.mkdtemp(prefix="redis") + "/s"  # short: a socket's path has at most 104 octets
     process = _redis(directory, "--port", "0", "--unixsocket", path)
     with _ended(process):
         assert wait_until(lambda: _succeeds("redis-cli", "-s", path, "ping"), process)
         yield Server(f"redis+unix://{path}", process, directory)
-    shutil.rmtree(os.path.dirname(path))
+    shutil.rmtree(os.path.dirname(path), ignore_errors=True)
 
 
 @contextlib.contextmanager

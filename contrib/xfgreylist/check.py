@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import xfkit
+
 from xfgreylist import keys
 from xfgreylist.policy import Ask, Decision
 from xfgreylist.settings import Settings

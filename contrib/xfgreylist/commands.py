@@ -10,11 +10,12 @@ import time
 from typing import TYPE_CHECKING, Any, TextIO
 
 import xfkit
+from xfkit.arguments import USAGE, Parser
+
 from xfgreylist import keys, lines, settings, stores
 from xfgreylist.forget import concerns
 from xfgreylist.policy import Record
 from xfgreylist.report import Report
-from xfkit.arguments import USAGE, Parser
 
 if TYPE_CHECKING:
     from argparse import Namespace

@@ -45,21 +45,19 @@ class Guard:
     late: a call was left behind, and holds the connection still; it must not be closed under its feet.
     """
 
-    def __init__(self, name: str, seconds: float, *troubles: type[Exception]) -> None:
-        self.name, self.seconds, self.troubles = name, seconds, troubles
+    def __init__(self, name: str, seconds: float) -> None:
+        self.name, self.seconds = name, seconds
         self.late = False
 
     def __call__(self, call: Callable[[], T]) -> T:
         """Return call(). Raises StoreDown."""
         try:
             return within(self.seconds, call)
-        except TimeoutError as trouble:
-            self.late = True
-            raise self.down(trouble) from None
-        except (*self.troubles, OSError) as trouble:
+        except Exception as trouble:  # a library has more kinds of trouble than it tells
+            self.late = self.late or isinstance(trouble, TimeoutError)
             raise self.down(trouble) from None
 
     def down(self, trouble: Exception) -> StoreDown:
-        """Return the trouble as StoreDown: its first line, as a library's message may have several."""
-        text = str(trouble).strip() or type(trouble).__name__
-        return StoreDown(f"{self.name}: {text.splitlines()[0]}")
+        """Return the trouble as StoreDown: its kind and first line, as a library's message may have several."""
+        text = "".join(str(trouble).strip().splitlines()[:1])
+        return StoreDown(f"{self.name}: {type(trouble).__name__}: {text}")

@@ -128,7 +128,7 @@ def entries(kind: str, value: str) -> list[str]:
 def _client_entries(value: str) -> list[Network]:
     try:
         whole = ipaddress.ip_network(value)
-    except ValueError as trouble:
+    except ValueError:
         raise ValueError(f"{plain(value)!r} is neither an address nor a network") from None
     widest, step = (IPV4_WIDEST, 1) if whole.version == 4 else (IPV6_WIDEST, IPV6_STEP)
     if whole.prefixlen < widest:

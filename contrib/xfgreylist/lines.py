@@ -97,7 +97,7 @@ def _object(fields: dict[str, Any]) -> list[Entry] | Record:
     letter, names = PARTS[its]
     words = [_word(fields, name) for name in names]
     numbers = [_number(fields, name) for name in FIELDS[:-1]]
-    return Record(" ".join((letter, *words)), *numbers, _word(fields, "host", may_be_empty=True))
+    return Record.of(" ".join((letter, *words)), numbers, _word(fields, "host", may_be_empty=True))
 
 
 def _word(fields: dict[str, Any], name: str, may_be_empty: bool = False) -> str:

@@ -82,8 +82,8 @@ class Ask:
         self.client, self.host, self.domain = client, host, domain
         self.sender, self.recipient, self.candidates = sender, recipient, candidates
 
-    def keys(self) -> tuple[str, str, str, str]:
-        """Return the keys of block, client, domain and triplet."""
+    def names(self) -> tuple[str, str, str, str]:
+        """Return the keys of the records of block, client, domain and triplet."""
         return (
             f"b {self.client} {self.host}",
             f"c {self.client}",
@@ -114,6 +114,12 @@ class Record:
     ) -> None:
         self.key, self.first, self.last, self.tries = key, first, last, tries
         self.early, self.passes, self.expires, self.host = early, passes, expires, host
+
+    @classmethod
+    def of(cls, key: str, numbers: Sequence[int], host: str) -> Record:
+        """Return the record of key with the values of FIELDS."""
+        first, last, tries, early, passes, expires = numbers
+        return cls(key, first, last, tries, early, passes, expires, host)
 
     def values(self) -> tuple[int, int, int, int, int, int, str]:
         """Return the fields in the order of FIELDS."""
@@ -189,9 +195,7 @@ def _early(ask: Ask, block: Record, triplet: Record) -> tuple[Decision, tuple[Re
     return Decision("insists", ask.limits.block), (block, triplet)
 
 
-def _passed(
-    ask: Ask, client: Record, domain: Record, triplet: Record
-) -> tuple[Decision, tuple[Record, ...]]:
+def _passed(ask: Ask, client: Record, domain: Record, triplet: Record) -> tuple[Decision, tuple[Record, ...]]:
     """A triplet's first pass counts for its client and its domain; many recipients of one message count once."""
     changed = [triplet]
     expires = ask.now + ask.limits.keep

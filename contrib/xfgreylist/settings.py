@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import xfkit
+
 from xfgreylist import stores
 from xfgreylist.policy import Limits
 

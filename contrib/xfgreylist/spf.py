@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dns.resolver
-import spf
+import spf  # type: ignore[import-untyped]  # pyspf ships no types
+from xfkit import resolver
 
 from xfgreylist import keys
 from xfgreylist.deadline import within
-from xfkit import resolver
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

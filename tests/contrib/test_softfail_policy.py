@@ -9,7 +9,6 @@ import databases
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
 from xfgreylist import keys, stores
 from xfgreylist.check import question
 from xfgreylist.forget import concerns
@@ -120,11 +119,12 @@ class Model:
 
     def check(self, ask: Ask) -> Decision:
         living = {key: record for key, record in self.records.items() if record.expires > ask.now}
-        decision, changed = decide(ask, None, *(living.get(key) or Record(key) for key in ask.keys()))
+        decision, changed = decide(ask, None, *(living.get(key) or Record(key) for key in ask.names()))
         self.records.update({record.key: record for record in changed})
         return decision
 
 
+Step = tuple[int, str, str, str, bool]
 STEPS = st.lists(
     st.tuples(
         st.sampled_from([0, 1, 10, 69, 70, 71, 100, 300, 1000, 5000]),  # seconds after the step before
@@ -149,7 +149,7 @@ LIMITS = st.builds(
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(steps=STEPS, limits=LIMITS)
-def test_store_agrees_with_the_rules(opened: Store, steps: list[tuple[int, str, str, str, bool]], limits: Limits) -> None:
+def test_store_agrees_with_the_rules(opened: Store, steps: list[Step], limits: Limits) -> None:
     store, model, now = emptied(opened), Model(), 0
     for after, *words, learn in steps:
         now += after

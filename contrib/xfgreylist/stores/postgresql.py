@@ -8,6 +8,7 @@ The schema is made by whoever first finds that it is missing.
 from __future__ import annotations
 
 import os
+from functools import partial
 
 import psycopg
 from psycopg import errors
@@ -46,7 +47,7 @@ class PostgreSQL:
     """The database at address; see `xfgreylist.stores` for the methods."""
 
     def __init__(self, address: str, seconds: float) -> None:
-        self.guarded = Guard("PostgreSQL", seconds, psycopg.Error)
+        self.guarded = Guard("PostgreSQL", seconds)
         options = f"-c statement_timeout={max(int(seconds * 1000), 1)}"  # a late answer is not worth its work
         self.base = self.guarded(
             lambda: psycopg.connect(address, autocommit=True, prepare_threshold=None, options=options)
@@ -62,7 +63,7 @@ class PostgreSQL:
         limits = ask.limits
         numbers = (limits.unblock, limits.seen, limits.insist, limits.block, limits.retry, limits.keep)
         white = (limits.white_client, ask.white_domain())
-        words = (ask.host, list(ask.candidates), list(ask.keys()))
+        words = (ask.host, list(ask.candidates), list(ask.names()))
         return Decision(*self._rows(CHECK, (ask.now, ask.learn, *numbers, *white, *words))[0])
 
     def lists(self) -> Iterator[Entry]:
@@ -105,12 +106,11 @@ class PostgreSQL:
         return self._made(lambda: self.base.execute(query, values).fetchall())
 
     def _count(self, query: str, values: Sequence[Any]) -> int:
-        return self._made(lambda: self.base.execute(query, values).rowcount)
+        return self._made(partial(self.base.execute, query, values)).rowcount
 
     def _many(self, query: str, rows: list[Any]) -> None:
         for start in range(0, len(rows), BATCH):
-            batch = rows[start : start + BATCH]
-            self._made(lambda batch=batch: self._execute_many(query, batch))
+            self._made(partial(self._execute_many, query, rows[start : start + BATCH]))
 
     def _execute_many(self, query: str, rows: list[Any]) -> None:
         with self.base.cursor() as cursor:

@@ -61,7 +61,7 @@ class Redis:
     """The server or cluster at address; see `xfgreylist.stores` for the methods."""
 
     def __init__(self, address: str, seconds: float) -> None:
-        self.guarded = Guard("Redis", seconds, RedisError, ValueError)
+        self.guarded = Guard("Redis", seconds)
         self.server: Any = self.guarded(lambda: _connect(address, seconds))
         self.digest = ""
 
@@ -73,7 +73,7 @@ class Redis:
     def check(self, ask: Ask) -> Decision:
         """Have the script decide and write down."""
         start = tag(shard(ask.client))
-        keys = (start + "list", *(start + name for name in ask.keys()))
+        keys = (start + "list", *(start + name for name in ask.names()))
         reason, seconds, entry = self.guarded(lambda: self._script(*keys, *arguments(ask)))
         return Decision(reason.decode(), int(seconds), entry.decode())
 
@@ -124,7 +124,7 @@ class Redis:
         for name, row in zip(keys, rows, strict=True):
             if None not in row:  # else it died in between
                 numbers = [int(value) for value in row[:-1]]
-                yield Record(name.decode().partition("}")[2], *numbers, row[-1].decode())
+                yield Record.of(name.decode().partition("}")[2], numbers, row[-1].decode())
 
     def put(self, records: Iterable[Record]) -> None:
         """Write records, each to live as long as it says by this host's clock."""
