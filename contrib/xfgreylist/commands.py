@@ -36,6 +36,9 @@ def main(name: str, manual: str, words: Sequence[str]) -> int:
     """Do what words say (the first is a key of COMMANDS) and return the exit code."""
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `softfail list | head` is no error
     env = xfkit.environment()
+    if {"-h", "--help"} & set(words):
+        sys.stdout.write(manual)
+        return 0
     wanted = _parser(name, manual, words[0]).parse_args(list(words[1:]))
     try:
         store = stores.connect(wanted.store or stores.address(env), PATIENCE)

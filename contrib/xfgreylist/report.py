@@ -39,6 +39,10 @@ class Report:
         if state in ("waiting", "blocked"):
             self.busy[lines.parts(record)["client"]] += record.tries
 
+    def busiest(self, top: int) -> list[tuple[str, int]]:
+        """Return the clients with the most tries that waited or were refused, and those tries."""
+        return sorted(self.busy.items(), key=lambda pair: (-pair[1], pair[0]))[:top]
+
     def as_json(self, top: int) -> dict[str, Any]:
         """Return the report as an object for JSON."""
         return {
@@ -48,7 +52,7 @@ class Report:
             "known_passes": self.passes,
             "white_passes": self.tries["white"],
             "blocked_tries": self.tries["blocked"],
-            "busiest": [{"client": client, "tries": tries} for client, tries in self.busy.most_common(top)],
+            "busiest": [{"client": client, "tries": tries} for client, tries in self.busiest(top)],
         }
 
     def as_text(self, top: int) -> str:
@@ -63,5 +67,5 @@ class Report:
             (self.states["allow"], "entries in the white list"),
             (self.states["deny"], "entries in the black list"),
         ]
-        rows += [(tries, f"tries deferred or refused of {client}") for client, tries in self.busy.most_common(top)]
+        rows += [(tries, f"tries deferred or refused of {client}") for client, tries in self.busiest(top)]
         return "".join(f"{count:>9} {what}\n" for count, what in rows)

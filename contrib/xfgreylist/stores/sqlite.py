@@ -50,7 +50,7 @@ class SQLite:
     """The file at path; see `xfgreylist.stores` for the methods."""
 
     def __init__(self, path: str, seconds: float) -> None:
-        self.path, self.seconds = path, seconds
+        self.path, self.seconds, self.end = path, seconds, 0.0
         fresh = not os.path.exists(path)
         try:
             self.base = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
