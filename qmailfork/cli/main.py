@@ -3,9 +3,13 @@
 import click
 
 from qmailfork import __version__
+from qmailfork.cli.listen import listen
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group()
 @click.version_option(__version__)
 def main() -> None:
     """Run and understand qmailfork, a qmail-smtpd that asks your own programs about every recipient."""
+
+
+main.add_command(listen)

@@ -11,14 +11,16 @@ if TYPE_CHECKING:
 class Exchange:
     """Send `reply` (may be empty) to the client, then wait for what it sends, each for at most `seconds`.
 
-    Answer: the octets (bytes, at least one); b"" where the client is gone; None where the time is over.
+    Answer: the octets (bytes, at least one and at the `most`); b"" where the client is gone; None where
+    the time is over.
     """
 
-    __slots__ = ("reply", "seconds")
+    __slots__ = ("most", "reply", "seconds")
 
-    def __init__(self, reply: bytes, seconds: float) -> None:
+    def __init__(self, reply: bytes, seconds: float, most: int) -> None:
         self.reply = reply
         self.seconds = seconds
+        self.most = most
 
 
 class Run:

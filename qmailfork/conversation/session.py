@@ -10,6 +10,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from qmailfork.conversation.requests import Asking
 
+COMMANDS = 4096  # octets taken in at once: a flood of commands leaves other clients their turn
+MESSAGE = 65536
 FRESH, SENDER, READY = "fresh", "sender", "ready"  # no MAIL yet; MAIL but no recipient; something to send
 
 
@@ -54,7 +56,7 @@ class Session:
             if searched > commands.LONGEST:
                 yield from self._drop_line()
                 raise Overlong
-            self._arrived = self._arrived[self._at :] + (yield from self.arrival())
+            self._arrived = self._arrived[self._at :] + (yield from self.arrival(COMMANDS))
             self._at = 0
             end = self._arrived.find(b"\n", searched)
         line = self._arrived[self._at : end]
@@ -67,7 +69,7 @@ class Session:
         """Read past the end of a line without keeping it."""
         block = b""
         while b"\n" not in block:
-            block = yield from self.arrival()
+            block = yield from self.arrival(COMMANDS)
         self._arrived = block
         self._at = block.index(b"\n") + 1
 
@@ -77,17 +79,17 @@ class Session:
             block = self._arrived[self._at :]
             self._arrived, self._at = b"", 0
             return block
-        return (yield from self.arrival())
+        return (yield from self.arrival(MESSAGE))
 
     def put_back(self, block: bytes) -> None:
         """`block` was read with block() but is not of the message."""
         self._arrived, self._at = block, 0
 
-    def arrival(self) -> "Asking[bytes]":
-        """Send what is owed and wait for more. Raises Gone, Late."""
+    def arrival(self, most: int) -> "Asking[bytes]":
+        """Send what is owed and wait for more, at the `most` so many octets. Raises Gone, Late."""
         reply = b"".join(self.owed)
         self.owed.clear()
-        block = yield Exchange(reply, self.settings.seconds)
+        block = yield Exchange(reply, self.settings.seconds, most)
         if block is None:
             raise Late
         if not block:

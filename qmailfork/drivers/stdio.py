@@ -8,12 +8,12 @@ from qmailfork.conversation import requests
 from qmailfork.conversation.dialogue import converse
 from qmailfork.conversation.requests import Ending, Opened
 from qmailfork.conversation.settings import ControlFault
-from qmailfork.programs import events
+from qmailfork.programs import events, queue
 from qmailfork.programs.journal import Event
 from qmailfork.programs.outcome import UNSTARTED, Outcome
 from qmailfork.smtp import replies
 from qmailfork.system import children, config, signals, spawn
-from qmailfork.system.queue import Queue
+from qmailfork.system.queue import PATIENCE, Handover
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -77,14 +77,14 @@ class Driver:
     def __init__(self, environment: dict[bytes, bytes], null: int, log: "Callable[[Event], None]") -> None:
         self._environment = environment
         self._null = null
-        self._queue = Queue(environment)
+        self._queue: Handover | None = None
         self._answers: dict[type, Callable[[Any], object]] = {
             requests.Exchange: self._exchange,
             requests.Run: self._run,
             requests.Open: self._open,
-            requests.Write: lambda request: self._queue.write(request.piece),
+            requests.Write: self._write,
             requests.Finish: self._finish,
-            requests.Abandon: lambda request: self._queue.abandon(),
+            requests.Abandon: self._abandon,
             requests.Note: lambda request: log(request.event),
         }
 
@@ -98,7 +98,7 @@ class Driver:
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]  # the generator's own Ending
         finally:
-            self._queue.close()
+            self._close_queue()
 
     def _exchange(self, request: requests.Exchange) -> bytes | None:
         if request.reply:
@@ -110,7 +110,7 @@ class Driver:
         if not _ready(IN, select.POLLIN, request.seconds):
             return None
         try:
-            return posix.read(IN, children.BLOCK)
+            return posix.read(IN, request.most)
         except OSError:
             return b""
 
@@ -132,20 +132,58 @@ class Driver:
 
     def _open(self, request: requests.Open) -> Opened | bytes:
         try:
-            self._queue.open(request.program)
+            self._queue = Handover(request.program, self._environment)
         except OSError as fault:
             return b"%b: %b" % (request.program, (fault.strerror or "").encode())
         return Opened(self._queue.pid, gmtime())
 
+    def _write(self, request: requests.Write) -> None:
+        if self._queue:
+            _put(self._queue, self._queue.message, request.piece)
+
     def _finish(self, request: requests.Finish) -> tuple[Outcome, bool]:
+        handover = self._queue
+        assert handover
         signals.pthread_sigmask(signals.SIG_BLOCK, (signals.SIGTERM,))
-        return self._queue.finish(request.envelope)
+        posix.close(handover.end_message())
+        _put(handover, handover.envelope, request.envelope)
+        posix.close(handover.end_envelope())
+        outcome = handover.unstarted or children.outcome(
+            handover.pid, handover.errors, None, queue.LONGEST_ERROR, handover.began
+        )
+        self._close_queue()
+        return outcome, not handover.broken
+
+    def _abandon(self, request: requests.Abandon) -> None:
+        handover = self._queue
+        assert handover
+        posix.close(handover.end_message())
+        posix.close(handover.end_envelope())
+        if handover.pid:
+            children.outcome(handover.pid, handover.errors, PATIENCE, queue.LONGEST_ERROR, monotonic())
+        self._close_queue()
+
+    def _close_queue(self) -> None:
+        """Let go of the queue program: it has the envelope whole, or sees none."""
+        if self._queue:
+            for end in self._queue.open_ends():
+                posix.close(end)
+            self._queue = None
 
 
-def _ready(descriptor: int, event: int, seconds: float) -> bool:
+def _put(handover: Handover, descriptor: int, data: bytes) -> None:
+    """Give a queue program `data`, as long as it takes it."""
+    rest = handover.put(descriptor, memoryview(data))
+    while rest:
+        _ready(descriptor, select.POLLOUT, None)
+        rest = handover.put(descriptor, rest)
+
+
+def _ready(descriptor: int, event: int, seconds: float | None) -> bool:
+    """Wait for `event`; False where it does not come within `seconds` (None: no limit)."""
     poll = select.poll()
     poll.register(descriptor, event)
-    return bool(poll.poll(seconds * 1000))
+    return bool(poll.poll(None if seconds is None else seconds * 1000))
 
 
 def _send(reply: bytes, seconds: float) -> bool:

@@ -9,6 +9,7 @@ VERIFY = b"252 send some mail, i'll try my best\r\n"
 HELP = b"214 qmailfork: a qmail-smtpd that forks your checkers; see qmailfork-smtpd(8)\r\n"
 GO_AHEAD = b"354 go ahead\r\n"
 
+TOO_MANY = b"421 too many connections from your address (#4.7.0)\r\n"
 NO_CONTROLS = b"421 unable to read controls (#4.3.0)\r\n"
 TIMEOUT = b"451 timeout (#4.4.2)\r\n"
 STRAY_NEWLINE = b"451 See https://cr.yp.to/docs/smtplf.html.\r\n"

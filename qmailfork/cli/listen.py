@@ -1,0 +1,162 @@
+"""`qmailfork listen`: the warm listener, with tcpserver's options."""
+
+import os
+import socket
+import sys
+from typing import Any
+
+import click
+
+from qmailfork.drivers.listener import Listener
+from qmailfork.drivers.worker.options import Options
+from qmailfork.system import sockets, spawn
+
+FATAL = 111  # tcpserver's status for what may be better later
+SETTINGS = {"allow_interspersed_args": False, "max_content_width": 100}
+
+
+class Fatal(click.ClickException):
+    """The one line that ends the program."""
+
+    exit_code = FATAL
+
+
+def _count(lowest: int) -> click.IntRange:
+    return click.IntRange(lowest)
+
+
+@click.command(context_settings=SETTINGS)
+@click.option("-c", "limit", type=_count(1), default=40, show_default=True, help="Sessions at once, over all workers.")
+@click.option("-x", "rules", type=click.Path(), help="Rules in a cdb made by tcprules; read again when it changes.")
+@click.option("-X", "rules_optional", is_flag=True, help="Allow everyone where the file of -x does not exist.")
+@click.option("-B", "banner", default="", help="Write this as soon as a client has connected.")
+@click.option("-g", "gid", type=_count(0), help="Change to this group id before serving.")
+@click.option("-u", "uid", type=_count(0), help="Change to this user id before serving.")
+@click.option("-U", "from_environment", is_flag=True, help="Change to $GID and $UID, as -g and -u do.")
+@click.option("-l", "local_name", help="Our own name, instead of asking DNS for it.")
+@click.option("-1", "print_port", is_flag=True, help="Print the port number on standard output.")
+@click.option(
+    "-b",
+    "backlog",
+    type=_count(1),
+    default=sockets.BACKLOG,
+    show_default=True,
+    help="Connections that may wait to be accepted (tcpserver: 20).",
+)
+@click.option("-d/-D", "delay", default=True, help="Let the system delay small packets (default), or never.")
+@click.option("-o/-O", "keep_ip_options", default=False, help="Leave a client's IP options alone, or not (default).")
+@click.option(
+    "-p/-P",
+    "paranoid",
+    default=False,
+    help="Believe a client's name only if it has the client's address, or always (default).",
+)
+@click.option("-h/-H", "look_up_host", default=True, help="Look up the client's name in DNS (default), or do not.")
+@click.option("-r/-R", "ident", default=True, help="Ask the client's ident server for its user (default), or do not.")
+@click.option(
+    "-t",
+    "ident_seconds",
+    type=click.FloatRange(0, min_open=True),
+    default=26,
+    show_default=True,
+    help="Seconds for the ident server.",
+)
+@click.option("-v", "verbosity", flag_value=2, type=int, help="Log every connection.")
+@click.option("-q", "verbosity", flag_value=0, type=int, help="Log nothing of our own, not even errors.")
+@click.option("-Q", "verbosity", flag_value=1, type=int, default=1, help="Log errors (default).")
+@click.option("--workers", type=_count(1), help="Worker processes.  [default: one for each processor]")
+@click.option(
+    "--per-ip", type=_count(0), default=0, show_default=True, help="Sessions of one address at once; 0: no limit."
+)
+@click.option(
+    "--session-octets",
+    "most_octets",
+    type=_count(0),
+    default=0,
+    show_default=True,
+    help="Octets that one session may send; 0: no limit.",
+)
+@click.option(
+    "--grace",
+    type=click.FloatRange(0),
+    default=60,
+    show_default=True,
+    help="Seconds for open sessions after SIGTERM; 0: no limit.",
+)
+@click.option(
+    "--loop",
+    type=click.Choice(["auto", "asyncio", "uvloop"]),
+    default="auto",
+    show_default=True,
+    help="Event loop; auto takes uvloop where it is installed.",
+)
+@click.option("--pid-file", type=click.Path(), help="Write our process id to this file.")
+@click.option("--daemon", is_flag=True, help="Go to the background; standard error stays the log.")
+@click.argument("host")
+@click.argument("port")
+def listen(**given: Any) -> None:
+    """Serve SMTP on HOST (0 is every address) and PORT, with no start-up for each connection.
+
+    The options with one letter are tcpserver's, with its meaning and its defaults.
+    """  # fmt: skip
+    null = spawn.seal()
+    try:
+        listening = sockets.listen(given["host"], given["port"], given["backlog"], not given["delay"])
+        become(given["uid"], given["gid"], given["from_environment"])
+    except (sockets.BindFault, OSError, ValueError) as fault:
+        raise Fatal(str(fault)) from None
+    if given["print_port"]:
+        click.echo(listening[0].getsockname()[1])
+    listener = Listener(listening, options(given), null)
+    if given["daemon"]:
+        sys.exit(in_background(listener, listening, given["pid_file"]))
+    if given["pid_file"]:
+        _write_pid(given["pid_file"])
+    sys.exit(listener.run())
+
+
+def options(given: dict[str, Any]) -> Options:
+    """What the workers go by, from what was `given` on the command line."""
+    told = Options()
+    for name in ("limit", "rules_optional", "keep_ip_options", "paranoid", "look_up_host", "verbosity", "per_ip",
+                 "most_octets", "grace", "loop"):  # fmt: skip
+        setattr(told, name, given[name])
+    told.rules = os.fsencode(given["rules"]) if given["rules"] is not None else None
+    told.banner = os.fsencode(given["banner"])
+    told.local_name = os.fsencode(given["local_name"]) if given["local_name"] is not None else None
+    told.ident_seconds = given["ident_seconds"] if given["ident"] else 0.0
+    told.workers = given["workers"] or os.cpu_count() or 1
+    return told
+
+
+def become(uid: int | None, gid: int | None, from_environment: bool) -> None:
+    """Change to the user and group that -u, -g or -U say. Raises OSError, ValueError."""
+    if from_environment:
+        try:
+            uid, gid = int(os.environ["UID"]), int(os.environ["GID"])
+        except (KeyError, ValueError):
+            raise ValueError("-U: $UID and $GID are not both set to numbers") from None
+    if gid is not None:
+        os.setgroups([gid])
+        os.setgid(gid)
+    if uid is not None:
+        os.setuid(uid)
+
+
+def in_background(listener: Listener, listening: list[socket.socket], pid_file: str | None) -> int:
+    """Run as python-daemon has it: detached, everything closed but sockets, log and the listener's own."""
+    from daemon import DaemonContext  # noqa: PLC0415  # nobody else needs it
+
+    keep = [*listening, *listener.descriptors()]
+    with DaemonContext(files_preserve=keep, stderr=sys.stderr, working_directory=os.getcwd(), umask=os.umask(0o077)):
+        if pid_file:
+            _write_pid(pid_file)
+        return listener.run()
+
+
+def _write_pid(path: str) -> None:
+    try:
+        with open(path, "w", encoding="ascii") as file:
+            file.write(f"{os.getpid()}\n")
+    except OSError as fault:
+        raise Fatal(f"{path}: {fault.strerror}") from None

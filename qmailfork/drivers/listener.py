@@ -1,0 +1,117 @@
+"""The parent of the workers: bind, spawn, wait, respawn, stop.
+
+It touches no mail. Its workers know that it lives by a pipe: when that closes, whatever killed it, they take no more
+clients in, finish their sessions and end, and the next instance can bind at once.
+"""
+
+import os
+import signal
+import socket
+import time
+
+from qmailfork.drivers.worker import main
+from qmailfork.drivers.worker.options import Options
+from qmailfork.system.board import Board
+
+_TOLD = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGALRM)
+BREATH = 1.0  # seconds before a worker that died young is replaced
+UNBOOTED = 111
+
+
+class Listener:
+    """Keeps `options.workers` workers at the `listening` sockets."""
+
+    def __init__(self, listening: list[socket.socket], options: Options, null: int) -> None:
+        self._listening = listening
+        self._options = options
+        self._limits = shares(options.limit, options.workers)
+        self._board = Board(self._limits)
+        self._workers: dict[int, tuple[int, float]] = {}  # process id → row, start
+        self._stopping = False
+        self._status = 0
+        self._null = null
+        self._lifeline = os.pipe()
+
+    def descriptors(self) -> list[int]:
+        """What has to stay open for run()."""
+        return [self._null, *self._lifeline]
+
+    def run(self) -> int:
+        """Until every worker has ended: the exit status."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, _TOLD)
+        for row in range(len(self._limits)):
+            self._spawn(row)
+        while self._workers:
+            told = signal.sigwait(_TOLD)
+            if told == signal.SIGCHLD:
+                self._bury()
+            elif told == signal.SIGHUP:
+                self._tell(signal.SIGHUP)
+            elif told == signal.SIGALRM:
+                self._tell(signal.SIGALRM)
+            else:
+                self._stop()
+        return self._status
+
+    def _spawn(self, row: int) -> None:
+        self._board.clear(row)
+        pid = os.fork()
+        if pid == 0:
+            os.close(self._lifeline[1])
+            status = UNBOOTED
+            try:
+                status = main.run(
+                    self._listening, self._board, row, self._limits[row], self._options, self._null, self._lifeline[0]
+                )
+            finally:
+                os._exit(status)
+        self._workers[pid] = row, time.monotonic()
+
+    def _bury(self) -> None:
+        """Take in the workers that have ended, and replace them unless we stop, or they could not start."""
+        while self._workers:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if not pid:
+                return
+            if pid in self._workers:
+                row, began = self._workers.pop(pid)
+                booted = self._board.is_ready(row)
+                self._board.clear(row)
+                if not self._stopping:
+                    self._replace(row, pid, os.waitstatus_to_exitcode(status), booted, began)
+
+    def _replace(self, row: int, pid: int, code: int, booted: bool, began: float) -> None:
+        if not booted:
+            self._status = UNBOOTED
+            self._stop()
+            return
+        how = f"killed by signal {-code}" if code < 0 else f"exit status {code}"
+        say(f"worker {pid} ended ({how}), starting another")
+        if time.monotonic() - began < BREATH:
+            time.sleep(BREATH)
+        self._spawn(row)
+
+    def _stop(self) -> None:
+        """Let the workers finish what they have; after the grace period their clients are sent away."""
+        if not self._stopping:
+            self._stopping = True
+            for listening in self._listening:
+                listening.close()
+            if self._options.grace:
+                signal.setitimer(signal.ITIMER_REAL, self._options.grace)
+        self._tell(signal.SIGTERM)
+
+    def _tell(self, number: int) -> None:
+        for pid in self._workers:
+            os.kill(pid, number)
+
+
+def shares(limit: int, workers: int) -> list[int]:
+    """How many of `limit` sessions each of at most `workers` workers may have."""
+    workers = min(workers, limit)
+    return [limit // workers + (row < limit % workers) for row in range(workers)]
+
+
+def say(text: str) -> None:
+    """One line in the log."""
+    os.write(2, f"qmailfork: {text}\n".encode(errors="surrogateescape"))

@@ -1,0 +1,1 @@
+"""A worker of the warm listener: many sessions on one event loop."""

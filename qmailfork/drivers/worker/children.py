@@ -1,0 +1,115 @@
+"""Programs that run beside the event loop: started by the common launch function, awaited without blocking."""
+
+import posix
+from time import monotonic, time
+
+from qmailfork.drivers.worker.reactor import Reactor
+from qmailfork.programs.outcome import EXPIRED, UNSTARTED, Outcome
+from qmailfork.system import children, signals, spawn
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Mapping
+
+
+class Reaper:
+    """Tells when a child has ended: by its pidfd, or by SIGCHLD where there is none."""
+
+    def __init__(self, reactor: Reactor) -> None:
+        self._reactor = reactor
+        self._awaited: dict[int, Callable[[int], None]] = {}
+        self.has_pidfd = hasattr(posix, "pidfd_open")
+        if not self.has_pidfd:
+            reactor.loop.add_signal_handler(signals.SIGCHLD, self._reap)
+
+    def watch(self, pid: int, ended: "Callable[[int], None]") -> None:
+        """Call `ended` with the wait status of `pid`."""
+        self._awaited[pid] = ended
+        if self.has_pidfd:
+            descriptor = posix.pidfd_open(pid)
+            self._reactor.on_readable(descriptor, lambda: self._ended(pid, descriptor))
+        else:
+            self._reactor.loop.call_soon(self._reap)  # it may have ended already
+
+    def _ended(self, pid: int, descriptor: int) -> None:
+        self._reactor.close(descriptor)
+        self._collect(pid)
+
+    def _reap(self) -> None:
+        for pid in list(self._awaited):
+            self._collect(pid)
+
+    def _collect(self, pid: int) -> None:
+        if pid in self._awaited:
+            found, status = posix.waitpid(pid, posix.WNOHANG)
+            if found:
+                self._awaited.pop(pid)(status)
+
+
+class Run:
+    """One program with its output captured and its time limited; `done` is called with the Outcome."""
+
+    __slots__ = ("_began", "_done", "_keep", "_output", "_pid", "_pipe", "_reactor", "_timer")
+
+    def __init__(
+        self,
+        reactor: Reactor,
+        reaper: Reaper,
+        null: int,
+        argv: list[bytes],
+        environment: "Mapping[bytes, bytes]",
+        seconds: float,
+        keep: int,
+        done: "Callable[[Outcome], None]",
+    ) -> None:
+        self._reactor = reactor
+        self._began = monotonic()
+        self._done = done
+        self._keep = keep
+        self._output = b""
+        self._timer: asyncio.TimerHandle | None = None
+        self._pipe, its = posix.pipe()
+        try:
+            self._pid = spawn.launch(argv, environment, ((null, 0), (its, 1)))
+        except OSError as fault:
+            posix.close(self._pipe)
+            number = fault.errno or 0
+            reactor.loop.call_soon(lambda: done(Outcome(UNSTARTED, number, b"", self._milliseconds())))
+            return
+        finally:
+            posix.close(its)
+        posix.set_blocking(self._pipe, False)
+        reactor.on_readable(self._pipe, self._read)
+        self._timer = reactor.loop.call_later(seconds, self._expire)
+        reaper.watch(self._pid, self._ended)
+
+    def _milliseconds(self) -> float:
+        return (monotonic() - self._began) * 1000
+
+    def _read(self) -> None:
+        try:
+            block = posix.read(self._pipe, children.BLOCK)
+        except BlockingIOError:
+            return
+        self._output = (self._output + block)[: self._keep]
+        if not block:
+            self._reactor.ignore_readable(self._pipe)
+
+    def kill(self) -> None:
+        """End the program and whatever it started."""
+        spawn.kill_group(self._pid, signals.SIGKILL)
+
+    def _expire(self) -> None:
+        self._timer = None
+        self.kill()
+
+    def _ended(self, status: int) -> None:
+        if len(self._output) < self._keep:
+            self._read()
+        self._reactor.close(self._pipe)
+        if self._timer is None:
+            self._done(Outcome(EXPIRED, 0, self._output, self._milliseconds(), int(time())))
+            return
+        self._timer.cancel()
+        self._done(children.ended(status, self._output, self._milliseconds()))

@@ -1,0 +1,55 @@
+"""A worker process, from its fork to its end."""
+
+import asyncio
+import posix
+import signal
+import socket
+
+from qmailfork.conversation.settings import ControlFault
+from qmailfork.drivers.worker.options import Options
+from qmailfork.drivers.worker.reactor import Reactor
+from qmailfork.drivers.worker.worker import Worker
+from qmailfork.system.board import Board
+
+UNBOOTED = 111
+
+
+def event_loop(kind: str) -> asyncio.AbstractEventLoop:
+    """The loop of this `kind`: asyncio, uvloop, or auto for uvloop where it is installed. Raises ImportError."""
+    if kind != "asyncio":
+        try:
+            import uvloop  # noqa: PLC0415  # optional
+
+            loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+            return loop
+        except ImportError:
+            if kind == "uvloop":
+                raise
+    return asyncio.new_event_loop()
+
+
+def run(
+    listening: list[socket.socket], board: Board, row: int, limit: int, options: Options, null: int, parent: int
+) -> int:
+    """Serve until the listener says stop, or is gone (`parent` reads its end of a pipe): the exit status."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    loop = event_loop(options.loop)
+    asyncio.set_event_loop(loop)
+    reactor = Reactor(loop)
+    try:
+        worker = Worker(reactor, listening, board, row, limit, options, null)
+    except (ControlFault, OSError) as fault:
+        posix.write(2, f"qmailfork: fatal: {fault}\n".encode(errors="surrogateescape"))
+        return UNBOOTED
+    loop.add_signal_handler(signal.SIGTERM, worker.stop)
+    loop.add_signal_handler(signal.SIGHUP, worker.reload)
+    loop.add_signal_handler(signal.SIGALRM, worker.hurry)
+
+    def orphaned() -> None:
+        reactor.ignore_readable(parent)
+        worker.stop()
+
+    reactor.on_readable(parent, orphaned)
+    loop.run_until_complete(worker.serve())
+    return 0

@@ -1,0 +1,94 @@
+"""The queue program of one session beside the event loop, with back-pressure: a slow one slows the client."""
+
+import posix
+from time import monotonic
+
+from qmailfork.drivers.worker.children import Reaper
+from qmailfork.drivers.worker.reactor import Reactor
+from qmailfork.programs import queue
+from qmailfork.programs.outcome import Outcome
+from qmailfork.system import children, signals, spawn
+from qmailfork.system.queue import PATIENCE, Handover
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Queue:
+    """A hand-over that is under way. Each step says whether it is done; if not, its callback is called later."""
+
+    __slots__ = ("_handover", "_on_end", "_reactor", "_reaper", "_rest", "_words")
+
+    def __init__(self, reactor: Reactor, reaper: Reaper, handover: Handover) -> None:
+        self._reactor = reactor
+        self._reaper = reaper
+        self._handover = handover
+        self._rest = memoryview(b"")
+        self._words = b""
+        self._on_end: Callable[[Outcome, bool], None] | None = None
+
+    def write(self, piece: bytes, done: "Callable[[], None]") -> bool:
+        """A piece of the message."""
+        return self._put(self._handover.message, piece, done)
+
+    def _put(self, descriptor: int, data: bytes, done: "Callable[[], None]") -> bool:
+        self._rest = self._handover.put(descriptor, memoryview(data))
+        if not self._rest:
+            return True
+        self._reactor.on_writable(descriptor, lambda: self._go_on(descriptor, done))
+        return False
+
+    def _go_on(self, descriptor: int, done: "Callable[[], None]") -> None:
+        self._rest = self._handover.put(descriptor, self._rest)
+        if not self._rest:
+            self._reactor.ignore_writable(descriptor)
+            done()
+
+    def finish(self, envelope: bytes, ended: "Callable[[Outcome, bool], None]") -> None:
+        """Hand over the `envelope`, then call `ended` with the program's end and whether it got everything."""
+        self._on_end = ended
+        self._reactor.close(self._handover.end_message())
+        if self._put(self._handover.envelope, envelope, self._await_end):
+            self._await_end()
+
+    def _await_end(self) -> None:
+        self._reactor.close(self._handover.end_envelope())
+        if self._handover.unstarted:
+            self._reactor.loop.call_soon(self._tell, self._handover.unstarted)
+        else:
+            self._reaper.watch(self._handover.pid, self._ended)
+
+    def abandon(self, done: "Callable[[], None]") -> None:
+        """End without an envelope, let the program clear up, then call `done`."""
+        self._on_end = lambda outcome, complete: done()
+        self._reactor.close(self._handover.end_message())
+        self._await_end()
+        if self._handover.pid:
+            self._reactor.loop.call_later(PATIENCE, self._lose_patience)
+
+    def _lose_patience(self) -> None:
+        if self._handover.errors >= 0:
+            spawn.kill_group(self._handover.pid, signals.SIGKILL)
+
+    def drain(self) -> None:
+        """Take what the program wrote for exit code 82, lest it waits for a reader."""
+        try:
+            while block := posix.read(self._handover.errors, children.BLOCK):
+                self._words = (self._words + block)[: queue.LONGEST_ERROR]
+        except OSError:
+            return
+
+    def _ended(self, status: int) -> None:
+        self.drain()
+        self._tell(children.ended(status, self._words, (monotonic() - self._handover.began) * 1000))
+
+    def _tell(self, outcome: Outcome) -> None:
+        self.close()
+        if self._on_end:
+            self._on_end(outcome, not self._handover.broken)
+
+    def close(self) -> None:
+        """Let go of the program: it has the envelope whole, or sees none."""
+        for end in self._handover.open_ends():
+            self._reactor.close(end)

@@ -1,0 +1,268 @@
+"""One session on the event loop: answers the conversation's requests, one after the other, without ever blocking."""
+
+import posix
+import traceback
+from time import gmtime
+
+from qmailfork.conversation import requests
+from qmailfork.conversation.requests import Ending, Opened
+from qmailfork.drivers.worker.children import Reaper, Run
+from qmailfork.drivers.worker.queue import Queue
+from qmailfork.drivers.worker.reactor import Reactor
+from qmailfork.programs.journal import Event
+from qmailfork.programs.outcome import Outcome
+from qmailfork.system.queue import Handover
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from qmailfork.conversation.requests import Asking
+
+    Environment = Callable[[], dict[bytes, bytes]]
+
+LATER = object()  # the answer comes with a later event
+NEVER = float("inf")
+CRASHED = 111  # the status of a session that a fault of ours ended
+
+
+class Link:
+    """What a session is connected to.
+
+    `source` and `sink` are its client's descriptors, non-blocking (may be one and the same); `environment` makes the
+    variables of its programs when the first one starts; `home` is their working directory's descriptor; `log` writes
+    an event, `complain` a line about a fault of ours; `ended` is called with the exit status.
+    """
+
+    __slots__ = ("complain", "ended", "environment", "home", "log", "sink", "source")
+
+    def __init__(
+        self,
+        source: int,
+        sink: int,
+        home: int,
+        environment: "Environment",
+        log: "Callable[[Event], None]",
+        complain: "Callable[[str], None]",
+        ended: "Callable[[int], None]",
+    ) -> None:
+        self.source = source
+        self.sink = sink
+        self.home = home
+        self.environment = environment
+        self.log = log
+        self.complain = complain
+        self.ended = ended
+
+
+class Site:
+    """What all sessions of a worker share: its `reactor` and `reaper`, a descriptor of /dev/null, the most octets
+    that one session may send (0: no limit), and the `now` in seconds that deadlines are counted in.
+    """
+
+    __slots__ = ("most_octets", "now", "null", "reactor", "reaper")
+
+    def __init__(self, reactor: Reactor, null: int, most_octets: int) -> None:
+        self.reactor = reactor
+        self.reaper = Reaper(reactor)
+        self.null = null
+        self.most_octets = most_octets
+        self.now = 0.0
+
+
+class Session:
+    """The driver of one conversation. `deadline` is when the client's patience, or ours with it, ends."""
+
+    __slots__ = (
+        "_conversation", "_link", "_most", "_octets", "_queue", "_reading", "_rest", "_seconds", "_site", "_variables",
+        "_waiting", "_when_sent", "deadline",
+    )  # fmt: skip
+
+    def __init__(self, site: Site, link: Link, conversation: "Asking[Ending]") -> None:
+        self._site = site
+        self._link = link
+        self._conversation = conversation
+        self._most = 0
+        self._octets = 0
+        self._queue: Queue | None = None
+        self._reading = False  # the loop tells us what can be read
+        self._rest = b""  # of a reply that the client did not take at once
+        self._seconds = 0.0
+        self._variables: dict[bytes, bytes] | None = None
+        self._waiting = False  # the conversation waits for the client
+        self._when_sent: Callable[[bool], None] | None = None
+        self.deadline = NEVER
+
+    def resume(self, answer: object) -> None:
+        """Go on with the `answer` to the last request, up to the next one that takes time."""
+        try:
+            while answer is not LATER:
+                request = self._conversation.send(answer)
+                answer = _ANSWERS[type(request)](self, request)
+        except StopIteration as end:
+            self._say_goodbye(end.value)
+        except Exception:
+            self._link.complain(traceback.format_exc())
+            self._close(CRASHED)
+
+    # the client
+
+    def _exchange(self, request: requests.Exchange) -> object:
+        self._seconds = request.seconds
+        self._most = request.most
+        if request.reply:
+            self._send(request.reply, self._await_client)
+            return LATER
+        self._await_client(True)
+        return LATER
+
+    def _send(self, reply: bytes, then: "Callable[[bool], None]") -> None:
+        """Send `reply`, then call with whether the client took it."""
+        try:
+            sent = posix.write(self._link.sink, reply) if reply else 0
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            then(False)
+            return
+        if sent == len(reply):
+            then(True)
+            return
+        self._rest = reply[sent:]
+        self._when_sent = then
+        self.deadline = self._site.now + self._seconds
+        self._site.reactor.on_writable(self._link.sink, self._on_writable)
+
+    def _on_writable(self) -> None:
+        self._site.reactor.ignore_writable(self._link.sink)
+        then, self._when_sent = self._when_sent, None
+        if then:
+            self._send(self._rest, then)
+
+    def _await_client(self, sent: bool) -> None:
+        if not sent:
+            self._site.reactor.loop.call_soon(self.resume, b"")
+            return
+        self._waiting = True
+        self.deadline = self._site.now + self._seconds
+        if not self._reading:
+            self._reading = True
+            self._site.reactor.on_readable(self._link.source, self._on_readable)
+
+    def _on_readable(self) -> None:
+        if not self._waiting:
+            self._reading = False
+            self._site.reactor.ignore_readable(self._link.source)
+            return
+        try:
+            block = posix.read(self._link.source, self._most)
+        except BlockingIOError:
+            return
+        except OSError:
+            block = b""
+        self._octets += len(block)
+        if 0 < self._site.most_octets < self._octets:
+            self._link.complain(f"sent more than {self._site.most_octets} octets")
+            block = b""
+        self._waiting = False
+        self.deadline = NEVER
+        self.resume(block)
+
+    def expire(self) -> None:
+        """The deadline is over."""
+        self.deadline = NEVER
+        if self._when_sent:
+            self._site.reactor.ignore_writable(self._link.sink)
+            then, self._when_sent = self._when_sent, None
+            then(False)
+        elif self._waiting:
+            self._waiting = False
+            self.resume(None)
+
+    # the programs
+
+    def _environment(self) -> dict[bytes, bytes]:
+        if self._variables is None:
+            self._variables = self._link.environment()
+        posix.fchdir(self._link.home)
+        return self._variables
+
+    def _run(self, request: requests.Run) -> object:
+        environment = {**self._environment(), **request.environment}
+        site = self._site
+        Run(
+            site.reactor,
+            site.reaper,
+            site.null,
+            request.argv,
+            environment,
+            request.seconds,
+            request.OUTPUT,
+            self.resume,
+        )
+        return LATER
+
+    def _open(self, request: requests.Open) -> Opened | bytes:
+        try:
+            handover = Handover(request.program, self._environment())
+        except OSError as fault:
+            return b"%b: %b" % (request.program, (fault.strerror or "").encode())
+        self._queue = Queue(self._site.reactor, self._site.reaper, handover)
+        return Opened(handover.pid, gmtime())
+
+    def _write(self, request: requests.Write) -> object:
+        assert self._queue
+        return None if self._queue.write(request.piece, lambda: self.resume(None)) else LATER
+
+    def _finish(self, request: requests.Finish) -> object:
+        assert self._queue
+        self._queue.finish(request.envelope, self._finished)
+        return LATER
+
+    def _finished(self, outcome: Outcome, complete: bool) -> None:
+        self._queue = None
+        self.resume((outcome, complete))
+
+    def _abandon(self, request: requests.Abandon) -> object:
+        assert self._queue
+        self._queue.abandon(self._abandoned)
+        return LATER
+
+    def _abandoned(self) -> None:
+        self._queue = None
+        self.resume(None)
+
+    def tend(self) -> None:
+        """What has to be looked after from time to time."""
+        if self._queue:
+            self._queue.drain()
+
+    def _note(self, request: requests.Note) -> None:
+        self._link.log(request.event)
+
+    # the end
+
+    def _say_goodbye(self, ending: Ending) -> None:
+        self._send(ending.reply, lambda sent: self._close(ending.status))
+
+    def _close(self, status: int) -> None:
+        self.deadline = NEVER
+        if self._queue:
+            self._queue.close()
+        link = self._link
+        self._site.reactor.close(link.source)
+        if link.sink != link.source:
+            self._site.reactor.close(link.sink)
+        self._link.ended(status)
+
+
+_ANSWERS: "dict[type, Callable[[Session, Any], object]]" = {
+    requests.Exchange: Session._exchange,
+    requests.Run: Session._run,
+    requests.Open: Session._open,
+    requests.Write: Session._write,
+    requests.Finish: Session._finish,
+    requests.Abandon: Session._abandon,
+    requests.Note: Session._note,
+}

@@ -1,0 +1,54 @@
+"""tcpserver's log lines, in its own form (tcpserver(1))."""
+
+LONGEST = 100
+_CLEAN = bytes(octet if 33 <= octet <= 126 and octet != ord("%") else ord("?") for octet in range(256))
+
+
+def clean(value: bytes | None) -> bytes:
+    """`value` as tcpserver shows it; empty for None."""
+    if value is None:
+        return b""
+    return (value[:LONGEST] + b"..." if len(value) > LONGEST else value).translate(_CLEAN)
+
+
+def status(sessions: int, limit: int) -> bytes:
+    """How many sessions there are of how many there may be."""
+    return b"tcpserver: status: %d/%d\n" % (sessions, limit)
+
+
+def connected(number: int, ip: bytes) -> bytes:
+    """A client has connected."""
+    return b"tcpserver: pid %d from %b\n" % (number, clean(ip))
+
+
+def admitted(number: int, allowed: bool, local: tuple[bytes | None, bytes, int], client: "Client") -> bytes:
+    """The rules have decided; `local` is our name, address and port."""
+    name, ip, port = local
+    return b"tcpserver: %b %d %b:%b:%d %b:%b:%b:%d\n" % (
+        b"ok" if allowed else b"deny",
+        number,
+        clean(name),
+        clean(ip),
+        port,
+        clean(client.host),
+        clean(client.ip),
+        clean(client.info),
+        client.port,
+    )
+
+
+def ended(number: int, status: int) -> bytes:
+    """A session has ended with the exit `status` (shown as a raw wait status)."""
+    return b"tcpserver: end %d status %d\n" % (number, status << 8)
+
+
+class Client:
+    """Who connected: `ip` (decimal), `port`; `host` and `info` None where they are not known."""
+
+    __slots__ = ("host", "info", "ip", "port")
+
+    def __init__(self, ip: bytes, port: int) -> None:
+        self.ip = ip
+        self.port = port
+        self.host: bytes | None = None
+        self.info: bytes | None = None

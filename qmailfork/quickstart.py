@@ -1,0 +1,90 @@
+"""One file with the compiled modules of a program, beside those that Python keeps for each.
+
+Finding, reading and checking thirty small files costs a session under tcpserver more than the session itself. The
+bundle is a marshalled dictionary, written by the first run that may write to __pycache__. Each module in it, this one
+too, is used as long as its source is the one that was compiled; whatever is not as expected is left to the import
+system, and the bundle written anew.
+"""
+
+import marshal
+import posix
+import sys
+from _frozen_importlib import ModuleSpec
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import CodeType, ModuleType
+
+    Stamp = tuple[int, int]
+    Bundle = dict[str, tuple[str, bool, Stamp, CodeType]]  # name → source, is a package, its stamp, code
+
+
+class Importer:
+    """Finds and loads the modules of a bundle, for sys.meta_path; `stale` once one had to be left out."""
+
+    def __init__(self, bundle: "Bundle") -> None:
+        self._bundle = bundle
+        self.stale = False
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        """The spec of a module whose source is still the one in the bundle, None for all else."""
+        if not name.startswith("qmailfork"):
+            return None
+        source, package, seen, _ = self._bundle.get(name, ("", False, None, None))
+        if seen is None or stamp(source) != seen:
+            self.stale = True
+            return None
+        spec = ModuleSpec(name, self, origin=source, is_package=package)  # type: ignore[arg-type]  # is a loader
+        spec.has_location = True
+        if package:
+            spec.submodule_search_locations = [source.rpartition("/")[0]]
+        return spec
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        """The default module will do."""
+
+    def exec_module(self, module: "ModuleType") -> None:
+        """Run the module's code."""
+        exec(self._bundle[module.__name__][3], module.__dict__)
+
+
+def stamp(source: str) -> "Stamp | None":
+    """What tells one version of a `source` file from another; None where it is not there."""
+    try:
+        stat = posix.stat(source)
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_size
+
+
+def start(path: str, bundle: "Bundle", module: str) -> "ModuleType":
+    """Import `module` with the `bundle` that was read from `path`; empty where there is none."""
+    importer = Importer(bundle)
+    importer.find_spec(__name__)  # is this module itself the one of its source?
+    sys.meta_path.insert(0, importer)
+    main: ModuleType = __import__(module, fromlist=["main"])
+    if importer.stale:
+        sys.meta_path.remove(importer)
+        write(path)
+    return main
+
+
+def write(path: str) -> None:
+    """Put what is imported of this package into the bundle at `path`, where that may be written."""
+    sources = {name: str(module.__file__) for name, module in sys.modules.items() if name.startswith("qmailfork")}
+    draft = f"{path}.{posix.getpid()}"
+    try:
+        data = marshal.dumps({name: _entry(source) for name, source in sources.items()})
+        descriptor = posix.open(draft, posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL, 0o644)
+        posix.write(descriptor, data)
+        posix.close(descriptor)
+        posix.rename(draft, path)
+    except OSError:
+        return
+
+
+def _entry(source: str) -> "tuple[str, bool, Stamp | None, CodeType]":
+    seen = stamp(source)
+    with open(source, "rb") as file:
+        code = compile(file.read(), source, "exec", dont_inherit=True, optimize=2)
+    return source, source.endswith("/__init__.py"), seen, code

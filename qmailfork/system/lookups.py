@@ -1,0 +1,57 @@
+"""Who is it? The names of a client (DNS) and its user (RFC 1413), looked up as tcpserver does, without blocking."""
+
+import asyncio
+
+import dns.asyncresolver
+import dns.exception
+import dns.resolver
+import dns.reversename
+
+DNS_SECONDS = 15.0
+IDENT_PORT = 113
+LONGEST_ANSWER = 1000  # RFC 1413: a reply line has at most 1000 characters
+
+
+async def name_of(ip: str) -> bytes | None:
+    """The first name that DNS gives to `ip`, in lower case; None where there is none or no answer."""
+    try:
+        answer = await dns.asyncresolver.resolve(
+            dns.reversename.from_address(ip), "PTR", lifetime=DNS_SECONDS, raise_on_no_answer=True
+        )
+        return str(answer[0].target.to_text(omit_final_dot=True)).lower().encode()
+    except (dns.exception.DNSException, OSError, ValueError, UnicodeError):
+        return None
+
+
+async def has_address(name: bytes, ip: str) -> bool:
+    """True where DNS gives `name` the address `ip` (tcpserver's -p)."""
+    kind = "AAAA" if ":" in ip else "A"
+    try:
+        answer = await dns.asyncresolver.resolve(name.decode(), kind, lifetime=DNS_SECONDS)
+        return any(record.address == ip for record in answer)
+    except (dns.exception.DNSException, OSError, ValueError, UnicodeError):
+        return False
+
+
+async def user_of(local: tuple[str, int], remote: tuple[str, int], seconds: float) -> bytes | None:
+    """The user that `remote`'s ident server names for its connection to `local`, within `seconds`; None for none."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await _ask_ident(local, remote)
+    except (OSError, TimeoutError, ValueError):
+        return None
+
+
+async def _ask_ident(local: tuple[str, int], remote: tuple[str, int]) -> bytes | None:
+    reader, writer = await asyncio.open_connection(
+        remote[0], IDENT_PORT, local_addr=(local[0], 0), limit=LONGEST_ANSWER
+    )
+    try:
+        writer.write(b"%d , %d\r\n" % (remote[1], local[1]))
+        line = await reader.readline()
+    finally:
+        writer.close()
+    fields = line.split(b":", 3)
+    if len(fields) < 4 or fields[1].strip().upper() != b"USERID":
+        return None
+    return fields[3].strip(b" \t\r\n") or None

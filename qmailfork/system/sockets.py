@@ -1,0 +1,61 @@
+"""Listening sockets: bound as tcpserver does, or handed over by the service manager (sd_listen_fds(3))."""
+
+import errno
+import os
+import socket
+import time
+
+BACKLOG = 1000  # tcpserver's own 20 drops connections as soon as a hundred come at once
+PATIENCE = 2.0  # seconds for the workers of an instance that was killed to let go of the address
+
+
+class BindFault(Exception):
+    """No listening socket; the text says which and why."""
+
+
+def listen(host: str, port: str, backlog: int, nodelay: bool) -> list[socket.socket]:
+    """Sockets that listen on every address of `host` (0 is every IPv4 address). Raises BindFault."""
+    handed = _handed_over()
+    if handed:
+        return handed
+    try:
+        found = socket.getaddrinfo(
+            "0.0.0.0" if host == "0" else host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+    except socket.gaierror as fault:
+        raise BindFault(f"{host} {port}: {fault.strerror}") from None
+    listening: list[socket.socket] = []
+    for family, kind, protocol, _, address in dict.fromkeys(found):
+        if listening and address[1] == 0:
+            address = (address[0], listening[0].getsockname()[1], *address[2:])
+        listening.append(_bind(socket.socket(family, kind, protocol), address, backlog, nodelay))
+    return listening
+
+
+def _bind(sock: socket.socket, address: tuple[object, ...], backlog: int, nodelay: bool) -> socket.socket:
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if sock.family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if address[0] == "::" else 1)
+    if nodelay:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            sock.bind(address)
+            sock.listen(backlog)
+        except OSError as fault:
+            if fault.errno != errno.EADDRINUSE or time.monotonic() > until:
+                sock.close()
+                raise BindFault(f"unable to bind {address[0]} port {address[1]}: {fault.strerror}") from None
+            time.sleep(0.02)
+        else:
+            return sock
+
+
+def _handed_over() -> list[socket.socket]:
+    if os.environ.get("LISTEN_PID") != str(os.getpid()):
+        return []
+    count = int(os.environ.get("LISTEN_FDS", "0"))
+    for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
+        os.environ.pop(name, None)
+    return [socket.socket(fileno=os.dup(descriptor)) for descriptor in range(3, 3 + count)]
