@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import pathlib
-import re
 import socket
 import subprocess
 import sys
@@ -16,18 +15,23 @@ CHECKERS = pathlib.Path(__file__).resolve().parent.parent / "contrib" / "checker
 BARE = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
 
 PRELOADER = """
-import importlib.machinery, importlib.util, json, os, sys
+import importlib.machinery, importlib.util, json, os, sys, tempfile
 loader = importlib.machinery.SourceFileLoader("checker", sys.argv[1])
 module = importlib.util.module_from_spec(importlib.util.spec_from_loader("checker", loader))
 loader.exec_module(module)
 sys.argv = sys.argv[1:]
 for line in sys.stdin:
-    child = os.fork()
-    if not child:
-        os.environ.clear()
-        os.environ.update(json.loads(line))
-        os._exit(module.main())
-    print("exit", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as log:
+        child = os.fork()
+        if not child:
+            os.dup2(output.fileno(), 1)
+            os.dup2(log.fileno(), 2)
+            os.environ.clear()
+            os.environ.update(json.loads(line))
+            os._exit(module.main())
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        ends = [os.pread(file.fileno(), 1 << 20, 0).decode() for file in (output, log)]
+    print(json.dumps([code, *ends]), flush=True)
 """
 
 
@@ -37,12 +41,32 @@ def forked(program: str | pathlib.Path, env: Mapping[str, str], *arguments: str)
     return subprocess.run(command, env={**BARE, **env}, capture_output=True, text=True, check=False)
 
 
-def preloaded(program: str | pathlib.Path, *envs: Mapping[str, str]) -> tuple[list[int], str]:
-    """Import a checker once and fork it for each of envs; return the exit codes and standard error."""
+class Preloaded:
+    """A checker imported once and forked for each environment, as a fork server does it."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+
+    def run(self, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+        """Fork the checker for env; return its exit code and what it wrote."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(json.dumps({**BARE, **env}) + "\n")
+        self.process.stdin.flush()
+        code, output, log = json.loads(self.process.stdout.readline())
+        return subprocess.CompletedProcess(self.process.args, code, output, log)
+
+
+@contextlib.contextmanager
+def preloaded(program: str | pathlib.Path) -> Iterator[Preloaded]:
+    """Import a checker in a process of its own; end that afterwards."""
     command = [sys.executable, "-c", PRELOADER, str(CHECKERS / program)]
-    lines = "".join(json.dumps({**BARE, **env}) + "\n" for env in envs)
-    done = subprocess.run(command, env=BARE, input=lines, capture_output=True, text=True, check=True)
-    return [int(code) for code in re.findall(r"^exit (-?\d+)$", done.stdout, re.MULTILINE)], done.stderr
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, env=BARE, stdin=pipe, stdout=pipe, text=True) as process:
+        yield Preloaded(process)
+        assert process.stdin is not None
+        process.stdin.close()
+        assert process.wait() == 0
 
 
 class Resident:
@@ -80,7 +104,10 @@ def answer(connection: socket.socket) -> str:
     """Read one answer and return the action, empty if the connection was closed instead."""
     got = b""
     while not got.endswith(b"\n\n"):
-        piece = connection.recv(4096)
+        try:
+            piece = connection.recv(4096)
+        except ConnectionResetError:  # closed before it had read all
+            piece = b""
         if not piece:
             return ""
         got += piece
@@ -88,7 +115,9 @@ def answer(connection: socket.socket) -> str:
 
 
 @contextlib.contextmanager
-def resident(program: str | pathlib.Path, env: Mapping[str, str], address: str = "inet:127.0.0.1:0") -> Iterator[Resident]:
+def resident(
+    program: str | pathlib.Path, env: Mapping[str, str], address: str = "inet:127.0.0.1:0"
+) -> Iterator[Resident]:
     """Run a checker as a policy server on address; end it with SIGTERM, which it has to answer with exit code 0."""
     command = [sys.executable, str(CHECKERS / program), "--policy", address]
     with subprocess.Popen(command, env={**BARE, **env}, stderr=subprocess.PIPE, text=True) as process:

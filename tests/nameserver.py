@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from dnslib import AAAA, CNAME, MX, PTR, QTYPE, RCODE, RR, TXT, A, DNSRecord
 
-Record = tuple[str, object]  # a type and its data; SERVFAIL, REFUSED or SILENT are types too
+Record = tuple[str, object]  # a type and its data; SILENT is a type too, and SERVFAIL, for whatever is not there
 Zone = Mapping[str, Sequence[Record]]  # by name; `*.name` is what is below name and not there
 
 DATA: dict[str, Callable[[object], object]] = {
@@ -63,9 +63,9 @@ class Nameserver:
         for its_kind, data in records or ():
             if its_kind == "SILENT":
                 raise Silent
-            if its_kind in ("SERVFAIL", "REFUSED"):
+            if its_kind == "SERVFAIL" or (its_kind, data) == (kind, "SERVFAIL"):
                 if not reply.rr:
-                    reply.header.rcode = getattr(RCODE, its_kind)
+                    reply.header.rcode = RCODE.SERVFAIL
             elif its_kind in (kind, "CNAME"):
                 rdata = DATA[its_kind](data)
                 reply.add_answer(RR(question.q.qname, getattr(QTYPE, its_kind), rdata=rdata, ttl=1))
@@ -77,8 +77,9 @@ class _Udp(socketserver.BaseRequestHandler):
         packet, socket = self.request
         with contextlib.suppress(Silent):
             reply = self.server.nameserver.answer(packet)
-            packed = reply.pack()
-            socket.sendto(packed if len(packed) <= UDP else reply.truncate().pack(), self.client_address)
+            if len(reply.pack()) > UDP:
+                reply.header.tc, reply.rr = 1, []
+            socket.sendto(reply.pack(), self.client_address)
 
 
 class _Tcp(socketserver.StreamRequestHandler):

@@ -22,9 +22,14 @@ if TYPE_CHECKING:
 PASS, REFUSE, DEFER = 0, 100, 101  # exit codes of the SMTPEXTFORK contract, qmailfork-checker(7)
 
 LINE = 1000  # octets of a log line's text
-REPLY = 400  # octets of a reply's text and of a header line
+REPLY = 400  # octets of a reply's text
+HEADER = 990  # octets of a header's line, which RFC 5322 bounds at 998
 
 _program = ""  # set by run, for the log lines of number and choice
+
+
+class Unusable(Exception):
+    """What a check cannot do without is missing; the text is one line for the postmaster."""
 
 
 class Verdict:
@@ -110,9 +115,11 @@ def decide(check: Check, name: str, env: Mapping[str, str]) -> Verdict:
     """Return check's verdict on env; if it raises, one log line and DEFER (PASS with XF_ONERROR=pass)."""
     try:
         return check(env)
+    except Unusable as trouble:
+        log(name, str(trouble))
     except Exception as trouble:
         log(name, f"internal error: {type(trouble).__name__}: {trouble}")
-        return Verdict(PASS if env.get("XF_ONERROR") == "pass" else DEFER)
+    return Verdict(PASS if env.get("XF_ONERROR") == "pass" else DEFER)
 
 
 def run(check: Check, name: str, manual: str) -> int:
@@ -136,7 +143,7 @@ def run(check: Check, name: str, manual: str) -> int:
 def _output(verdict: Verdict) -> str:
     lines = [clean(verdict.text)] if verdict.text else []
     if verdict.code == PASS:
-        lines += ["Header: " + clean(line) for line in verdict.headers]
+        lines += ["Header: " + clean(line, HEADER) for line in verdict.headers]
     return "".join(line + "\n" for line in lines)
 
 

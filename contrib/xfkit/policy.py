@@ -107,7 +107,7 @@ def action(verdict: Verdict) -> str:
         code, default = SAID[verdict.code]
         return f"{code} {xfkit.clean(verdict.text) or default}"
     if verdict.headers:
-        return "PREPEND " + xfkit.clean(verdict.headers[0])
+        return "PREPEND " + xfkit.clean(verdict.headers[0], xfkit.HEADER)
     return "DUNNO"
 
 
