@@ -15,9 +15,13 @@ class BindFault(Exception):
 
 def listen(host: str, port: str, backlog: int, nodelay: bool) -> list[socket.socket]:
     """Sockets that listen on every address of `host` (0 is every IPv4 address). Raises BindFault."""
-    handed = _handed_over()
-    if handed:
-        return handed
+    listening = _handed_over() or _bound(host, port, backlog, nodelay)
+    for sock in listening:
+        sock.setblocking(False)  # another worker may have taken the client that we were woken for
+    return listening
+
+
+def _bound(host: str, port: str, backlog: int, nodelay: bool) -> list[socket.socket]:
     try:
         found = socket.getaddrinfo(
             "0.0.0.0" if host == "0" else host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
