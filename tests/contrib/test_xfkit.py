@@ -9,9 +9,10 @@ import subprocess
 import sys
 
 import pytest
-from checkerforms import BARE, answer, ask, forked, preloaded, resident
+from checkerforms import BARE, CHECKERS, answer, ask, forked, preloaded, resident
 
 SAMPLE = pathlib.Path(__file__).resolve().parent.parent / "fakes" / "sample-checker"
+KIT = "".join(path.read_text() for path in (CHECKERS.parent / "xfkit").glob("*.py"))
 CLIENT = {
     "client_address": "2001:db8::1",
     "client_name": "mx.example",
@@ -232,3 +233,25 @@ def test_a_signal_ends_it_though_a_client_stays(end, tmp_path):
         running.process.send_signal(end)
         assert answer(connection) == ""
         assert running.process.wait() == 0
+
+
+def test_the_manual_s_example_is_a_checker(tmp_path):
+    manual = (SAMPLE.parents[2] / "man" / "xfkit.7").read_text()
+    example = next(block for block in manual.split(".Bd -literal\n") if block.startswith("#!")).partition(".Ed")[0]
+    program = tmp_path / "bad-tld"
+    program.write_text(example)
+    refused = forked(program, {"PYTHONPATH": str(CHECKERS.parent), "BADTLD": "bad, worse", "REMOTEMF": "x@a.Worse"})
+    assert (refused.returncode, refused.stdout, refused.stderr) == (100, "no mail from .worse\n", "")
+    assert forked(program, {"PYTHONPATH": str(CHECKERS.parent), "BADTLD": "bad", "REMOTEMF": ""}).returncode == 0
+
+
+@pytest.mark.parametrize("name", ["dnsbl", "xf-spf"])
+def test_a_checker_s_two_manuals_name_the_same_variables(name):
+    manual = (CHECKERS.parents[1] / "man" / f"{name}.8").read_text()
+    described = set(re.findall(r"^\.It Ev (\w+)$", manual, re.MULTILINE))
+    text = (CHECKERS / name).read_text()
+    head = text.split('"""')[1]
+    assert described == set(re.findall(r"^  ((?:DNS|RHS|SPF|XF_)\w+)", head, re.MULTILINE)) | (
+        {"SPFBEHAVIOR"} if name == "xf-spf" else set()
+    )
+    assert all(re.search(rf'"{variable}"', text + KIT) for variable in described)
