@@ -1,4 +1,4 @@
-"""softfail in SMTP sessions: forked and resident, behind qmailfork-smtpd under tcpserver and behind qmailfork listen."""
+"""softfail in SMTP sessions: forked and resident, behind qmailfork-smtpd under tcpserver and qmailfork listen."""
 
 from __future__ import annotations
 
