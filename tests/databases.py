@@ -1,126 +1,49 @@
-"""Redis, a Redis cluster of one node and PostgreSQL for the tests: real servers, each with a directory of its own."""
+"""Real servers for tests, each in a directory of its own, on a unix socket, as an ordinary user."""
 
 from __future__ import annotations
 
-import contextlib
-import glob
 import os
 import pathlib
 import shutil
-import socket
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-DEADLINE = 60  # seconds until a server that has not come up never will
-
-
-class Server:
-    """A running server. address: what SOFTFAIL_STORE takes. process: its own, to be stopped or killed."""
-
-    def __init__(self, address: str, process: subprocess.Popen[bytes], directory: pathlib.Path) -> None:
-        self.address, self.process, self.directory = address, process, directory
+POSTGRESQL = ("/usr/lib/postgresql/*/bin/initdb", "/usr/local/bin/initdb", "/usr/bin/initdb")
+UNPRIVILEGED = 65534  # who runs PostgreSQL's server, which refuses to be root, where the tests are root's
 
 
-def wait_until(true: Callable[[], bool], process: subprocess.Popen[bytes] | None = None) -> bool:
-    """Poll until true() holds; False if the process ended instead. Raises AssertionError at the deadline."""
-    end = time.monotonic() + DEADLINE
-    while not true():
-        if process and process.poll() is not None:
-            return False
-        assert time.monotonic() < end, "not come true in time"
-        time.sleep(0.01)
-    return True
+def postgresql_programs() -> pathlib.Path:
+    """Return the directory of initdb and pg_ctl. Raises FileNotFoundError."""
+    for pattern in POSTGRESQL:
+        for found in sorted(pathlib.Path("/").glob(pattern[1:]), reverse=True):
+            return found.parent
+    raise FileNotFoundError("PostgreSQL's server (Debian: postgresql)")
 
 
-def free_port() -> int:
-    """Return a port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@contextlib.contextmanager
-def _ended(process: subprocess.Popen[bytes]) -> Iterator[None]:
+@contextmanager
+def postgresql() -> Iterator[str]:
+    """Run a PostgreSQL server; yield the URI of its database postgres, superuser tests."""
+    programs = postgresql_programs()
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="pg"))  # short: a socket's path has at most 107 octets
+    if os.getuid() == 0:
+        os.chown(directory, UNPRIVILEGED, UNPRIVILEGED)
+    data = directory / "data"
+    options = f"-k {directory} -c listen_addresses= -c fsync=off -c shared_buffers=1MB -c max_connections=20"
     try:
-        yield
+        _run(directory, programs / "initdb", "-D", data, "-U", "tests", "-A", "trust", "-N")
+        control = [programs / "pg_ctl", "-D", data, "-l", directory / "log"]
+        _run(directory, *control, "-w", "-o", options, "start")
+        try:
+            yield f"postgresql://tests@/postgres?host={directory}"
+        finally:
+            _run(directory, *control, "-m", "immediate", "stop")
     finally:
-        process.kill()
-        process.wait()
+        shutil.rmtree(directory, ignore_errors=True)
 
 
-def _succeeds(*command: str) -> bool:
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
-
-
-def _redis(directory: pathlib.Path, *options: str) -> subprocess.Popen[bytes]:
-    common = ["--dir", str(directory), "--save", "", "--appendonly", "no", "--logfile", str(directory / "redis.log")]
-    return subprocess.Popen(["redis-server", *options, *common])
-
-
-@contextlib.contextmanager
-def redis(directory: pathlib.Path, path: str = "") -> Iterator[Server]:
-    """Run a Redis on a socket, at path or of its own choice; end it afterwards."""
-    path = path or tempfile.mkdtemp(prefix="redis") + "/s"  # short: a socket's path has at most 104 octets
-    process = _redis(directory, "--port", "0", "--unixsocket", path)
-    with _ended(process):
-        assert wait_until(lambda: _succeeds("redis-cli", "-s", path, "ping"), process)
-        yield Server(f"redis+unix://{path}", process, directory)
-    shutil.rmtree(os.path.dirname(path), ignore_errors=True)
-
-
-@contextlib.contextmanager
-def redis_cluster(directory: pathlib.Path) -> Iterator[Server]:
-    """Run a cluster of one Redis node that has all slots; end it afterwards."""
-    while True:
-        port, bus = str(free_port()), str(free_port())
-        options = ["--port", port, "--bind", "127.0.0.1", "--cluster-enabled", "yes", "--cluster-port", bus]
-        process = _redis(directory, *options, "--cluster-announce-ip", "127.0.0.1")
-        with _ended(process):
-            if not wait_until(lambda port=port: _succeeds("redis-cli", "-p", port, "ping"), process):
-                continue  # somebody else took the port
-            assert _succeeds("redis-cli", "-p", port, "cluster", "addslotsrange", "0", "16383")
-            wait_until(lambda port=port: _cluster_is_ok(port))
-            yield Server(f"redis+cluster://127.0.0.1:{port}", process, directory)
-            return
-
-
-def _cluster_is_ok(port: str) -> bool:
-    said = subprocess.run(["redis-cli", "-p", port, "cluster", "info"], capture_output=True, check=False).stdout
-    return b"cluster_state:ok" in said
-
-
-def _postgresql_program(name: str) -> str:
-    return shutil.which(name) or sorted(glob.glob(f"/usr/lib/postgresql/*/bin/{name}"))[-1]
-
-
-@contextlib.contextmanager
-def postgresql() -> Iterator[Server]:
-    """Run a PostgreSQL on a socket in a directory of its own, as a user that is not root; end it afterwards."""
-    who = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
-    with tempfile.TemporaryDirectory(prefix="pg") as name:
-        directory = pathlib.Path(name)
-        if who:
-            shutil.chown(directory, "postgres", "postgres")
-        data, log = str(directory / "data"), directory / "log"
-        initdb = [_postgresql_program("initdb"), "-D", data, "-A", "trust", "-U", "postgres", "-E", "UTF8", "--no-sync"]
-        subprocess.run(initdb, cwd=directory, stdout=subprocess.DEVNULL, check=True, **who)  # type: ignore[call-overload]
-        options = ["-D", data, "-k", name, "-F", "-c", "listen_addresses=", "-c", "log_statement=all"]
-        with log.open("wb") as file:
-            process = subprocess.Popen(
-                [_postgresql_program("postgres"), *options], cwd=directory, stderr=file, stdout=file, **who
-            )
-        with _ended_gently(process):
-            assert wait_until(lambda: _succeeds("pg_isready", "-q", "-h", name), process), log.read_text()
-            yield Server(f"postgresql:///postgres?user=postgres&host={name}", process, directory)
-
-
-@contextlib.contextmanager
-def _ended_gently(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    """SIGINT is PostgreSQL's fast shutdown; a kill would leave its shared memory behind."""
-    try:
-        yield
-    finally:
-        process.send_signal(2)
-        process.wait(DEADLINE)
+def _run(directory: pathlib.Path, *command: str | pathlib.Path) -> None:
+    env = {"PATH": "/usr/bin:/bin", "LC_ALL": "C"}
+    user = {"user": UNPRIVILEGED, "group": UNPRIVILEGED, "extra_groups": []} if os.getuid() == 0 else {}
+    subprocess.run(command, check=True, cwd=directory, env=env, stdout=subprocess.DEVNULL, **user)  # type: ignore[call-overload]

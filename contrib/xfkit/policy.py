@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 LINE, REQUEST = 8192, 65536  # octets
 CONNECTIONS = 500  # at once; one more is closed with a log line
 IDLE = 1000  # seconds without a request; Postfix closes after 300
+POLL = 0.1  # seconds after which the listening thread sees that it has to end
 PARTING = 10  # seconds that open requests have after SIGTERM
 
 ATTRIBUTES = {  # Postfix's name for what tcp-environ(5) and qmailfork-checker(7) call
@@ -207,7 +208,7 @@ def serve(check: Check, name: str, address: Address) -> int:
     signal.pthread_sigmask(signal.SIG_BLOCK, ends)  # before the threads, which inherit it
     with Service(check, name, address) as service:
         mine = os.stat(address).st_ino if isinstance(address, str) else None
-        threading.Thread(target=service.serve_forever, daemon=True).start()
+        threading.Thread(target=service.serve_forever, args=(POLL,), daemon=True).start()
         xfkit.log(name, f"listening on {service.where()}")
         signal.sigwait(ends)
         if isinstance(address, str) and os.path.exists(address) and os.stat(address).st_ino == mine:

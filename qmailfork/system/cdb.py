@@ -1,8 +1,9 @@
 """Lookups in a constant database, through the cdb library (cdb(5))."""
 
-import cdblib
-
 from qmailfork.conversation.settings import ControlFault
+from qmailfork.system import library
+
+cdblib = library.load("cdblib")
 
 
 class Database:

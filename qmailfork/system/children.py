@@ -8,6 +8,7 @@ from qmailfork.programs.outcome import EXITED, EXPIRED, SIGNALLED, Outcome
 from qmailfork.system import signals, spawn
 
 BLOCK = 65536  # octets read at once
+LONGEST_POLL = 2**31 - 1  # milliseconds; poll(2) takes an int
 
 
 class Watch:
@@ -88,7 +89,7 @@ def outcome(pid: int, pipe: int, seconds: float | None, keep: int, began: float)
     left = None if seconds is None else began + seconds - monotonic()
     try:
         while wait.status is None and (left is None or left > 0):
-            wait.step(None if left is None else left * 1000 + 1)
+            wait.step(None if left is None else min(left * 1000 + 1, LONGEST_POLL))
             left = None if seconds is None else began + seconds - monotonic()
     finally:
         wait.close()

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 HOME = b"/var/qmail"
 SECONDS = 1200
+MOST_SECONDS = 2_000_000  # poll(2) counts milliseconds in an int
 
 
 def home(environment: "Mapping[bytes, bytes]") -> bytes:
@@ -38,7 +39,7 @@ class Controls:
         local_host = files.first_line(directory + b"localiphost")
         self.local_host = me if local_host is None else local_host
         seconds = files.number(files.first_line(directory + b"timeoutsmtpd"))
-        self.seconds = SECONDS if seconds is None else max(seconds, 1)
+        self.seconds = SECONDS if seconds is None else min(max(seconds, 1), MOST_SECONDS)
         rcpthosts = files.lines(directory + b"rcpthosts")
         self.rcpthosts = None if rcpthosts is None else frozenset(line.lower() for line in rcpthosts)
         self.more_rcpthosts = None if rcpthosts is None else _cdb(directory + b"morercpthosts.cdb")

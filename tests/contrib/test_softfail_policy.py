@@ -5,8 +5,8 @@ from __future__ import annotations
 import pathlib
 from collections.abc import Iterator
 
-import databases
 import pytest
+import storeservers
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from xfgreylist import keys, stores
@@ -43,9 +43,9 @@ def addresses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, st
     for name in ("redis", "cluster"):
         (place / name).mkdir()
     with (
-        databases.redis(place / "redis") as redis,
-        databases.redis_cluster(place / "cluster") as cluster,
-        databases.postgresql() as postgresql,
+        storeservers.redis(place / "redis") as redis,
+        storeservers.redis_cluster(place / "cluster") as cluster,
+        storeservers.postgresql() as postgresql,
     ):
         yield {
             "sqlite": f"sqlite:{place}/softfail.db",

@@ -13,8 +13,8 @@ import sys
 import time
 from collections.abc import Iterator
 
-import databases
 import pytest
+import storeservers
 from checkerforms import ask, forked, resident
 from redis import Redis
 from xfgreylist import stores
@@ -43,16 +43,16 @@ for number in range(first, first + count):
 
 
 @pytest.fixture(scope="module")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[databases.Server]:
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[storeservers.Server]:
     """A Redis of this module's own."""
-    with databases.redis(tmp_path_factory.mktemp("redis")) as server:
+    with storeservers.redis(tmp_path_factory.mktemp("redis")) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
-def postgresql() -> Iterator[databases.Server]:
+def postgresql() -> Iterator[storeservers.Server]:
     """A PostgreSQL of this module's own."""
-    with databases.postgresql() as server:
+    with storeservers.postgresql() as server:
         yield server
 
 
@@ -164,7 +164,7 @@ def counted(observer: Redis) -> tuple[int, int]:
     return stats["total_reads_processed"], observer.info("commandstats")["cmdstat_evalsha"]["calls"]
 
 
-def test_a_check_on_redis_is_one_round_trip(redis: databases.Server) -> None:
+def test_a_check_on_redis_is_one_round_trip(redis: storeservers.Server) -> None:
     pool = stores.Pool()
     observer = Redis.from_url(redis.address.removeprefix("redis+"))
     pool.check(redis.address, one(0), PATIENCE)
@@ -179,7 +179,7 @@ def test_a_check_on_redis_is_one_round_trip(redis: databases.Server) -> None:
     assert after[0] - before[0] == 100 + 2  # and the observer's two
 
 
-def test_a_check_on_postgresql_is_one_statement(postgresql: databases.Server) -> None:
+def test_a_check_on_postgresql_is_one_statement(postgresql: storeservers.Server) -> None:
     pool = stores.Pool()
     pool.check(postgresql.address, one(0), PATIENCE)
     log = postgresql.directory / "log"
@@ -191,7 +191,7 @@ def test_a_check_on_postgresql_is_one_statement(postgresql: databases.Server) ->
     assert all("execute <unnamed>: SELECT reason, seconds, entry FROM softfail.check_1(" in line for line in lines)
 
 
-def test_dead_records_go_by_themselves(tmp_path: pathlib.Path, postgresql: databases.Server) -> None:
+def test_dead_records_go_by_themselves(tmp_path: pathlib.Path, postgresql: storeservers.Server) -> None:
     for address in (f"sqlite:{tmp_path}/softfail.db", postgresql.address):
         store = stores.connect(address, PATIENCE)
         store.remove([record.key for record in store.records()])
@@ -203,12 +203,12 @@ def test_dead_records_go_by_themselves(tmp_path: pathlib.Path, postgresql: datab
         store.close()
 
 
-def test_dead_records_go_by_themselves_on_redis(redis: databases.Server) -> None:
+def test_dead_records_go_by_themselves_on_redis(redis: storeservers.Server) -> None:
     store = stores.connect(redis.address, PATIENCE)
     store.check(Ask(NOW, Limits(retry=1), "203.0.113.0/24", "203.0.113.1", "a@x.org", "b@y.org"))
     mine = "t 203.0.113.0/24 a@x.org b@y.org"
     assert mine in {record.key for record in store.records()}
-    databases.wait_until(lambda: mine not in {record.key for record in store.records()})
+    storeservers.wait_until(lambda: mine not in {record.key for record in store.records()})
     store.close()
 
 
@@ -246,7 +246,7 @@ def test_a_store_that_is_down_costs_one_line(tmp_path: pathlib.Path, address: st
 
 @pytest.mark.parametrize("kind", ["redis", "postgresql"])
 def test_a_server_that_hangs_is_waited_for_no_longer_than_told(kind: str, tmp_path: pathlib.Path) -> None:
-    with databases.redis(tmp_path) if kind == "redis" else databases.postgresql() as server:
+    with storeservers.redis(tmp_path) if kind == "redis" else storeservers.postgresql() as server:
         env = {**ENVELOPE, "SOFTFAIL_STORE": server.address, "SOFTFAIL_TIMEOUT": "300"}
         server.process.send_signal(signal.SIGSTOP)
         done = forked("softfail", env)
@@ -257,14 +257,14 @@ def test_a_server_that_hangs_is_waited_for_no_longer_than_told(kind: str, tmp_pa
 
 
 def test_a_resident_outlives_its_server(tmp_path: pathlib.Path) -> None:
-    with databases.redis(tmp_path) as first:
+    with storeservers.redis(tmp_path) as first:
         env = {"SOFTFAIL_STORE": first.address, "SOFTFAIL_TIMEOUT": "60000"}
         with resident("softfail", env) as softfail, softfail.connect() as connection:
             assert ask(connection, **POLICY) == "450 4.7.1 greylisted, please try again in 300 seconds"
             first.process.kill()
             first.process.wait()
             assert ask(connection, **POLICY) == "DUNNO"
-            with databases.redis(tmp_path, first.address.removeprefix("redis+unix://")):
+            with storeservers.redis(tmp_path, first.address.removeprefix("redis+unix://")):
                 assert ask(connection, **POLICY) == "450 4.7.1 greylisted, please try again in 300 seconds"
     assert softfail.log.count("\n") == 3
     assert softfail.log.count(" pass down: ") == 1

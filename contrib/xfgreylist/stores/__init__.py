@@ -2,6 +2,7 @@
 
 A store is a class with these methods; every one may raise StoreDown, and nothing else:
 
+    limit(seconds)                    how long each call from now on may take
     check(ask) -> Decision            atomic, and one round trip where there is a server
     lists() -> iterable of Entry      the manual lists
     enter(entries), strike(names)     write list entries, take them out (the number that was there)
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     class Store(Protocol):
         """What the module's text says."""
 
+        def limit(self, seconds: float) -> None: ...
         def check(self, ask: Ask) -> Decision: ...
         def lists(self) -> Iterable[Entry]: ...
         def enter(self, entries: Iterable[Entry]) -> None: ...
@@ -126,7 +128,7 @@ class Pool:
         self.idle.append((os.getpid(), address, store))
 
     def check(self, address: str, ask: Ask, seconds: float) -> Decision:
-        """Put the question to the store at address. Raises StoreDown within seconds, give or take.
+        """Put the question to the store at address. Raises StoreDown, within seconds if the store is down.
 
         An idle connection may have died with its server: then a new one is tried, once.
         """
@@ -134,15 +136,15 @@ class Pool:
         store = self.take(address)
         if store:
             try:
-                return self._put(address, store, ask)
+                return self._put(address, store, ask, end)
             except StoreDown:
-                seconds = end - time.monotonic()
-                if seconds <= 0:
+                if time.monotonic() >= end:
                     raise
-        return self._put(address, connect(address, seconds), ask)
+        return self._put(address, connect(address, end - time.monotonic()), ask, end)
 
-    def _put(self, address: str, store: Store, ask: Ask) -> Decision:
+    def _put(self, address: str, store: Store, ask: Ask, end: float) -> Decision:
         try:
+            store.limit(end - time.monotonic())
             decision = store.check(ask)
         except StoreDown:
             store.close()

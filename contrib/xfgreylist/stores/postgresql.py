@@ -53,6 +53,10 @@ class PostgreSQL:
             lambda: psycopg.connect(address, autocommit=True, prepare_threshold=None, options=options)
         )
 
+    def limit(self, seconds: float) -> None:
+        """Set how long each call may take."""
+        self.guarded.seconds = seconds
+
     def close(self) -> None:
         """Close the connection."""
         if not self.guarded.late:

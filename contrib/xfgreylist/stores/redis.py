@@ -65,6 +65,10 @@ class Redis:
         self.server: Any = self.guarded(lambda: _connect(address, seconds))
         self.digest = ""
 
+    def limit(self, seconds: float) -> None:
+        """Set how long each call may take."""
+        self.guarded.seconds = seconds
+
     def close(self) -> None:
         """Close the connections."""
         if not self.guarded.late:

@@ -62,6 +62,10 @@ class SQLite:
             _lend(path + "-turn")
         self._patiently(self._prepare)
 
+    def limit(self, seconds: float) -> None:
+        """Set how long each call may take."""
+        self.seconds = seconds
+
     def close(self) -> None:
         """Close the files."""
         self.base.close()

@@ -1,0 +1,24 @@
+"""Every transcript against every driver: whole, line by line, byte by byte."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.registry import DRIVERS
+from tests.servers import Driver
+from tests.support import QmailHome
+from tests.transcript import Case, play, read_case
+
+CASES = [read_case(file) for file in sorted((Path(__file__).parent / "transcripts").glob("*.txt"))]
+PLAYED = [
+    pytest.param(driver, case, way, id=f"{driver.name}-{case.name}-{way}")
+    for driver in DRIVERS
+    for case in CASES
+    if case.fits(driver)
+    for way in case.ways
+]
+
+
+@pytest.mark.parametrize(("driver", "case", "way"), PLAYED)
+def test_transcript(driver: Driver, case: Case, way: str, home: QmailHome) -> None:
+    play(case, way, driver, home)
