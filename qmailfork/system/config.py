@@ -15,10 +15,22 @@ if TYPE_CHECKING:
     from qmailfork.programs.journal import Style
 
 HOME = b"/var/qmail"
+COERCED = (b"C.UTF-8", b"C.utf8", b"UTF-8")
 SECONDS = 1200
 CHILD_SECONDS = 300.0  # RFC 5321 section 4.5.3.2: what a client waits for most replies
 BLINDABLE = frozenset({b"starttls"})
 MOST_SECONDS = 2_000_000  # poll(2) counts milliseconds in an int
+
+
+def received() -> dict[bytes, bytes]:
+    """The environment as this process was given it: without the LC_CTYPE that Python puts behind it where it finds
+    the C locale (PEP 538).
+    """
+    environment = dict(posix.environ)
+    name, value = environment.popitem() if environment else (b"", b"")
+    if name and (name != b"LC_CTYPE" or value not in COERCED):
+        environment[name] = value
+    return environment
 
 
 def home(environment: "Mapping[bytes, bytes]") -> bytes:

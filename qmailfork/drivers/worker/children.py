@@ -3,6 +3,7 @@
 import posix
 from time import monotonic, time
 
+from qmailfork.conversation import requests
 from qmailfork.drivers.worker.reactor import Reactor
 from qmailfork.programs.outcome import EXPIRED, UNSTARTED, Outcome
 from qmailfork.system import children, signals, spawn
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Mapping
 
-    from qmailfork.conversation.requests import Run as Request
 
 
 class Reaper:
@@ -57,7 +57,8 @@ class Run:
         reactor: Reactor,
         reaper: Reaper,
         null: int,
-        request: "Request",
+        errors: int,
+        request: requests.Run,
         environment: "Mapping[bytes, bytes]",
         done: "Callable[[Outcome], None]",
     ) -> None:
@@ -67,18 +68,12 @@ class Run:
         self._keep = request.OUTPUT
         self._output = b""
         self._timer: asyncio.TimerHandle | None = None
-        self._pipe, its = posix.pipe()
         try:
-            descriptors = spawn.checker_descriptors(null, its, request.captured)
-            self._pid = spawn.launch(request.argv, environment, descriptors)
+            self._pid, self._pipe = spawn.capture(request.argv, environment, null, errors, request.captured)
         except OSError as fault:
-            posix.close(self._pipe)
-            number = fault.errno or 0
-            reactor.loop.call_soon(lambda: done(Outcome(UNSTARTED, number, b"", self._milliseconds())))
+            unstarted = Outcome(UNSTARTED, fault.errno or 0, b"", self._milliseconds())
+            reactor.loop.call_soon(done, unstarted)
             return
-        finally:
-            posix.close(its)
-        posix.set_blocking(self._pipe, False)
         reactor.on_readable(self._pipe, self._read)
         self._timer = reactor.loop.call_later(request.seconds, self._expire)
         reaper.watch(self._pid, self._ended)

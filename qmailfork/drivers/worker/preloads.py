@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     Done = Callable[[Outcome], None]
     Stamp = tuple[int, int, int]
 
-LOG = 2
 CHANNEL = 3  # the process's descriptor of its socket
 
 
@@ -36,8 +35,11 @@ class Preloads:
         self._null = null
         self._servers: dict[bytes, Server] = {}
 
-    def run(self, request: "RunWarm", environment: dict[bytes, bytes], home: int, done: "Done") -> bool:
-        """Fork the checker, and call `done` with its Outcome; False where it has to be run the ordinary way."""
+    def run(self, request: "RunWarm", environment: dict[bytes, bytes], place: tuple[int, int], done: "Done") -> bool:
+        """Fork the checker, and call `done` with its Outcome; False where it has to be run the ordinary way.
+
+        `place` is where it runs: descriptors of its log and of its working directory.
+        """
         path = request.argv[0]
         stamp = stamp_of(path)
         if stamp is None:
@@ -50,7 +52,7 @@ class Preloads:
                 server = self._servers[path] = Server(self._reactor, self._reaper, self._null, path, stamp)
             except OSError:
                 return False
-        return server.run(request, environment, home, done)
+        return server.run(request, environment, place, done)
 
 
 def stamp_of(path: bytes) -> "Stamp | None":
@@ -91,7 +93,7 @@ class Server:
         reaper.watch(pid, lambda status: None)
         reactor.on_readable(self._channel.fileno(), self._read)
 
-    def run(self, request: "RunWarm", environment: dict[bytes, bytes], home: int, done: "Done") -> bool:
+    def run(self, request: "RunWarm", environment: dict[bytes, bytes], place: tuple[int, int], done: "Done") -> bool:
         """As Preloads.run."""
         try:
             pipe, its = posix.pipe()
@@ -100,7 +102,7 @@ class Server:
         self._number += 1
         data = marshal.dumps((self._number, request.argv, environment))
         self._runs[self._number] = Run(self, self._reactor, self._number, pipe, request, done)
-        self.tell(data, [its, posix.dup(LOG), posix.dup(home)])
+        self.tell(data, [its, *map(posix.dup, place)])
         return True
 
     def tell(self, data: bytes, descriptors: list[int]) -> None:

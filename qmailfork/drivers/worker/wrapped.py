@@ -19,7 +19,7 @@ class Wrapped:
     __slots__ = ("_ended", "_gone", "_heard", "_ours", "_pid", "_reactor", "_rest", "_when_heard", "_when_told")
 
     def __init__(
-        self, reactor: Reactor, reaper: Reaper, argv: list[bytes], environment: "Mapping[bytes, bytes]"
+        self, reactor: Reactor, reaper: Reaper, argv: list[bytes], environment: "Mapping[bytes, bytes]", errors: int
     ) -> None:
         self._reactor = reactor
         self._heard = b""
@@ -29,7 +29,7 @@ class Wrapped:
         self._when_told: Callable[[bool], None] | None = None
         ours, its = _socket.socketpair()
         try:
-            self._pid = spawn.launch(argv, environment, ((its.fileno(), 0), (its.fileno(), 1)))
+            self._pid = spawn.launch(argv, environment, ((its.fileno(), 0), (its.fileno(), 1), (errors, 2)))
         except OSError:
             ours.close()
             raise
