@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     Refusal = Callable[[bytes, bytes, bytes, bytes, list[Check]], Event]
 
+MOST_SECONDS = 2_000_000.0  # poll(2) counts milliseconds in an int
 MOST_HEADERS = 100  # fields above one message
 
 
@@ -84,7 +85,7 @@ def _verdict(session: Session, candidate: Candidate, checker: Checker) -> "Askin
 
 def _question(session: Session, candidate: Candidate, checker: Checker) -> Run | Consult:
     contract = session.settings.checkers
-    seconds = min(contract.seconds, candidate.left)
+    seconds = min(contract.seconds, candidate.left, MOST_SECONDS)
     if checker.resident:
         question = checker.question(candidate.envelope)
         return Consult(checker.address, question, checker.end, seconds)

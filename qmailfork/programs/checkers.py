@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 SECONDS = 60.0  # a checker's time limit
 TOTAL = 240.0  # the whole list's, below the five minutes that a client waits (RFC 5321 section 4.5.3.2.3)
-MOST_SECONDS = 2_000_000.0  # poll(2) counts milliseconds in an int
 CODES = {100: b"554", 101: b"454"}
 ON_FAILURE = {b"pass": b"", b"defer": b"451", b"reject": b"554"}
 _FAILED = {SIGNALLED: b"Signal", EXPIRED: b"Timeout", BROKEN: b"Protocol"}
@@ -130,7 +129,7 @@ class Contract:
             return default
         seconds = float(value) if value.replace(b".", b"", 1).isdigit() and len(value) <= 9 else 0.0
         if seconds > 0:
-            return min(seconds, MOST_SECONDS)
+            return seconds
         self._complain(name, value)
         return default
 

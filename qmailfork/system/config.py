@@ -116,7 +116,8 @@ def _wrap(settings: Settings, controls: Controls, environment: "Mapping[bytes, b
     settings.wrapped = controls.wrapped
     settings.child_seconds, settings.blind = CHILD_SECONDS, frozenset()
     if controls.wrapped:
-        settings.child_seconds = settings.checkers.limit(b"QMAILFORK_CHILDTIMEOUT", CHILD_SECONDS)
+        seconds = settings.checkers.limit(b"QMAILFORK_CHILDTIMEOUT", CHILD_SECONDS)
+        settings.child_seconds = min(seconds, MOST_SECONDS / 2)
         said = environment.get(b"QMAILFORK_BLIND", b"")
         verbs = frozenset(said.lower().replace(b",", b" ").split())
         settings.blind = verbs & BLINDABLE
