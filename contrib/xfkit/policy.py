@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 LINE, REQUEST = 8192, 65536  # octets
 CONNECTIONS = 500  # at once; one more is closed with a log line
 IDLE = 1000  # seconds without a request; Postfix closes after 300
+POLL = 0.1  # seconds after which the listening thread sees that it has to end
 PARTING = 10  # seconds that open requests have after SIGTERM
 
 ATTRIBUTES = {  # Postfix's name for what tcp-environ(5) and qmailfork-checker(7) call
@@ -230,7 +231,7 @@ def serve(check: Check, name: str, address: Address) -> int:
         for number in ENDS:
             signal.signal(number, _end)
         with Service(check, name, address) as service:
-            threading.Thread(target=service.serve_forever, daemon=True).start()
+            threading.Thread(target=service.serve_forever, args=(POLL,), daemon=True).start()
             with service.parting(), _bound(address):
                 xfkit.log(name, f"listening on {service.where()}")
                 while True:
