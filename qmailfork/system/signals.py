@@ -6,6 +6,7 @@ from _signal import (
     SIG_IGN,
     SIG_UNBLOCK,
     SIGCHLD,
+    SIGINT,
     SIGKILL,
     SIGTERM,
     getsignal,
@@ -20,5 +21,6 @@ __all__ = [
     "pthread_sigmask", "set_wakeup_fd", "signal",
 ]  # fmt: skip
 
-# What is ignored stays so over an exec: Python's own SIGPIPE, and whatever a parent left behind (nohup).
-IGNORED = [number for number in valid_signals() if getsignal(number) == SIG_IGN]
+# What is ignored stays so over an exec: Python's own SIGPIPE, whatever a parent left behind (nohup), and SIGINT, which
+# the listener's workers leave to their parent.
+IGNORED = [number for number in valid_signals() if number == SIGINT or getsignal(number) == SIG_IGN]

@@ -3,6 +3,9 @@
 A descriptor is closed a turn after its reader and writer were taken out of the loop. libuv takes a watcher out of the
 kernel's list at the end of the turn: a descriptor that was closed in between is unknown there, which libuv answers
 with abort(), and its number may belong to another one by then.
+
+And libuv forgets a descriptor as soon as it has an error on it, once it has told of it: who then reads what came before
+the error, and waits for more, waits in vain (`forgetful`).
 """
 
 import asyncio
@@ -14,18 +17,28 @@ if TYPE_CHECKING:
 
 
 class Reactor:
-    """An asyncio `loop`, and the descriptors that it watches for us."""
+    """An asyncio `loop`, and the descriptors that it watches for us.
 
-    __slots__ = ("_readers", "_writers", "loop")
+    `forgetful`: the loop is libuv's, and may have forgotten a descriptor that it told of.
+    """
+
+    __slots__ = ("_readers", "_writers", "forgetful", "loop")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self._readers: set[int] = set()
+        self.forgetful = type(loop).__module__.startswith("uvloop")
+        self._readers: dict[int, Callable[[], object]] = {}
         self._writers: set[int] = set()
 
     def on_readable(self, descriptor: int, call: "Callable[[], object]") -> None:
         """Call whenever `descriptor` can be read, until told otherwise."""
-        self._readers.add(descriptor)
+        self._readers[descriptor] = call
+        self.loop.add_reader(descriptor, call)
+
+    def remind(self, descriptor: int) -> None:
+        """Let a forgetful loop look at a descriptor anew that it watches for what can be read."""
+        call = self._readers[descriptor]
+        self.loop.remove_reader(descriptor)
         self.loop.add_reader(descriptor, call)
 
     def on_writable(self, descriptor: int, call: "Callable[[], object]") -> None:
@@ -36,7 +49,7 @@ class Reactor:
     def ignore_readable(self, descriptor: int) -> None:
         """No longer call for what can be read."""
         if descriptor in self._readers:
-            self._readers.remove(descriptor)
+            del self._readers[descriptor]
             self.loop.remove_reader(descriptor)
 
     def ignore_writable(self, descriptor: int) -> None:
