@@ -74,9 +74,12 @@ def write(path: str) -> None:
     sources = {name: str(module.__file__) for name, module in sys.modules.items() if name.startswith("qmailfork")}
     draft = f"{path}.{posix.getpid()}"
     try:
-        data = marshal.dumps({name: _entry(source) for name, source in sources.items()})
+        # first of all, since compiling is dear: most servers run as a user who may not write here
         descriptor = posix.open(draft, posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL, 0o644)
-        posix.write(descriptor, data)
+    except OSError:
+        return
+    try:
+        posix.write(descriptor, marshal.dumps({name: _entry(source) for name, source in sources.items()}))
         posix.close(descriptor)
         posix.rename(draft, path)
     except OSError:

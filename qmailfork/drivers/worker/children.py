@@ -33,15 +33,13 @@ class Reaper:
             self._reactor.loop.call_soon(self._reap)  # it may have ended already
 
     def _ended(self, pid: int, descriptor: int) -> None:
-        self._reactor.close(descriptor)
-        self._collect(pid)
+        found, status = posix.waitpid(pid, posix.WNOHANG)
+        if found:
+            self._reactor.close(descriptor)
+            self._awaited.pop(pid)(status)
 
     def _reap(self) -> None:
         for pid in list(self._awaited):
-            self._collect(pid)
-
-    def _collect(self, pid: int) -> None:
-        if pid in self._awaited:
             found, status = posix.waitpid(pid, posix.WNOHANG)
             if found:
                 self._awaited.pop(pid)(status)

@@ -75,15 +75,14 @@ class Session:
     """The driver of one conversation. `deadline` is when the client's patience, or ours with it, ends."""
 
     __slots__ = (
-        "_conversation", "_gone", "_link", "_most", "_octets", "_queue", "_reading", "_rest", "_seconds", "_site",
-        "_variables", "_waiting", "_when_sent", "deadline",
+        "_conversation", "_link", "_most", "_octets", "_queue", "_reading", "_rest", "_seconds", "_site", "_variables",
+        "_waiting", "_when_sent", "deadline",
     )  # fmt: skip
 
     def __init__(self, site: Site, link: Link, conversation: "Asking[Ending]") -> None:
         self._site = site
         self._link = link
         self._conversation = conversation
-        self._gone = False  # the client has said its last, which is still to be answered
         self._most = 0
         self._octets = 0
         self._queue: Queue | None = None
@@ -142,7 +141,7 @@ class Session:
             self._send(self._rest, then)
 
     def _await_client(self, sent: bool) -> None:
-        if self._gone or not sent:
+        if not sent:
             self._site.reactor.loop.call_soon(self.resume, b"")
             return
         self._waiting = True
@@ -157,7 +156,7 @@ class Session:
             self._site.reactor.ignore_readable(self._link.source)
             return
         try:
-            block = self._take()
+            block = posix.read(self._link.source, self._most)
         except BlockingIOError:
             return
         except OSError:
@@ -169,27 +168,6 @@ class Session:
         self._waiting = False
         self.deadline = NEVER
         self.resume(block)
-
-    def _take(self) -> bytes:
-        """What can be read. Raises OSError."""
-        block = posix.read(self._link.source, self._most)
-        if block and self._site.reactor.forgetful:
-            block += self._what_follows(self._most - len(block))
-        return block
-
-    def _what_follows(self, room: int) -> bytes:
-        """What more can be read, up to `room` octets; or finds that the client is gone: the loop might not tell."""
-        try:
-            more = posix.read(self._link.source, room) if room else b""
-        except BlockingIOError:
-            return b""
-        except OSError:
-            more = b""
-        if more or not room:
-            self._site.reactor.remind(self._link.source)
-        else:
-            self._gone = True
-        return more
 
     def expire(self) -> None:
         """The deadline is over."""
