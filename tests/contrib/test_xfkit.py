@@ -9,9 +9,10 @@ import subprocess
 import sys
 
 import pytest
-from checkerforms import BARE, answer, ask, forked, preloaded, resident
+from checkerforms import BARE, CHECKERS, answer, ask, forked, preloaded, resident
 
 SAMPLE = pathlib.Path(__file__).resolve().parent.parent / "fakes" / "sample-checker"
+KIT = "".join(path.read_text() for path in (CHECKERS.parent / "xfkit").glob("*.py"))
 CLIENT = {
     "client_address": "2001:db8::1",
     "client_name": "mx.example",
@@ -49,6 +50,12 @@ def test_an_exception_is_one_log_line_and_defers():
     done = forked(SAMPLE, rcpt("boom"))
     assert (done.returncode, done.stdout) == (101, "")
     assert re.fullmatch(r"sample: pid \d+ internal error: LookupError: line one\?line two\n", done.stderr)
+
+
+def test_a_check_that_returns_no_verdict_is_one_log_line_and_defers():
+    done = forked(SAMPLE, rcpt("nothing"))
+    assert (done.returncode, done.stdout) == (101, "")
+    assert re.fullmatch(r"sample: pid \d+ internal error: TypeError: check returns no Verdict\n", done.stderr)
 
 
 def test_an_exception_passes_where_the_site_wants_it():
@@ -138,6 +145,7 @@ def server():
         ("later", "450 4.7.1 sorry, temporary envelope failure due to local policy"),
         ("headers", "PREPEND X-One: 1"),
         ("boom", "450 4.7.1 sorry, temporary envelope failure due to local policy"),
+        ("nothing", "450 4.7.1 sorry, temporary envelope failure due to local policy"),
     ],
 )
 def test_a_policy_request_is_answered(server, word, action):
@@ -232,3 +240,25 @@ def test_a_signal_ends_it_though_a_client_stays(end, tmp_path):
         running.process.send_signal(end)
         assert answer(connection) == ""
         assert running.process.wait() == 0
+
+
+def test_the_manual_s_example_is_a_checker(tmp_path):
+    manual = (SAMPLE.parents[2] / "man" / "xfkit.7").read_text()
+    example = next(block for block in manual.split(".Bd -literal\n") if block.startswith("#!")).partition(".Ed")[0]
+    program = tmp_path / "bad-tld"
+    program.write_text(example)
+    refused = forked(program, {"PYTHONPATH": str(CHECKERS.parent), "BADTLD": "bad, worse", "REMOTEMF": "x@a.Worse"})
+    assert (refused.returncode, refused.stdout, refused.stderr) == (100, "no mail from .worse\n", "")
+    assert forked(program, {"PYTHONPATH": str(CHECKERS.parent), "BADTLD": "bad", "REMOTEMF": ""}).returncode == 0
+
+
+@pytest.mark.parametrize("name", ["dnsbl", "xf-spf"])
+def test_a_checker_s_two_manuals_name_the_same_variables(name):
+    manual = (CHECKERS.parents[1] / "man" / f"{name}.8").read_text()
+    described = set(re.findall(r"^\.It Ev (\w+)$", manual, re.MULTILINE))
+    text = (CHECKERS / name).read_text()
+    head = text.split('"""')[1]
+    assert described == set(re.findall(r"^  ((?:DNS|RHS|SPF|XF_)\w+)", head, re.MULTILINE)) | (
+        {"SPFBEHAVIOR"} if name == "xf-spf" else set()
+    )
+    assert all(re.search(rf'"{variable}"', text + KIT) for variable in described)
