@@ -3,5 +3,9 @@
 from tests.listeners import LISTENERS
 from tests.servers import Driver, reference, reference_there, stdio
 
-OURS = (Driver("stdio", stdio), Driver("listener", LISTENERS.open, cold=False))
+OURS = (
+    Driver("stdio", stdio),
+    Driver("listener", LISTENERS.open, cold=False, tcp=True),
+    Driver("handoff", LISTENERS.hand_over, cold=False),
+)
 DRIVERS = OURS + ((Driver("reference", reference, ours=False),) if reference_there() else ())

@@ -37,11 +37,14 @@ class Talk:
 
 @dataclass(frozen=True)
 class Driver:
-    """`cold`: the controls are read at each session. `ours`: false for the reference."""
+    """`cold`: the controls are read at each session. `tcp`: it sets the TCP variables itself, whatever the session's
+    environment lacks. `ours`: false for the reference.
+    """
 
     name: str
     open: Callable[[QmailHome, dict[str, str]], AbstractContextManager[Talk]]
     cold: bool = True
+    tcp: bool = False
     ours: bool = True
 
 
