@@ -32,10 +32,10 @@ class Terminated(Exception):
 
 def main() -> int:
     """Serve the client on descriptors 0 and 1: the exit status."""
-    null = spawn.seal()
     environment = config.received()
     style, number = config.style(environment), posix.getpid()
     try:
+        null = spawn.seal()
         controls = _at_home(environment)
     except ControlFault as fault:
         event = events.controls(str(fault).encode(errors="surrogateescape"))
@@ -118,19 +118,21 @@ class Driver:
 
     def _run(self, request: requests.Run) -> Outcome:
         began = monotonic()
+        try:
+            return self._check(request, began)
+        except OSError as fault:
+            return Outcome(UNSTARTED, fault.errno or 0, b"", (monotonic() - began) * 1000)
+
+    def _check(self, request: requests.Run, began: float) -> Outcome:
+        """Run a checker. Raises OSError where it cannot be started, or not be waited for."""
         ours, its = posix.pipe()
         try:
             environment = {**self._environment, **request.environment}
             pid = spawn.launch(request.argv, environment, ((self._null, 0), (its, 1)))
-        except OSError as fault:
-            posix.close(ours)
-            return Outcome(UNSTARTED, fault.errno or 0, b"", (monotonic() - began) * 1000)
-        finally:
-            posix.close(its)
-        try:
             return children.outcome(pid, ours, request.seconds, request.OUTPUT, began)
         finally:
             posix.close(ours)
+            posix.close(its)  # only now, or the end of the output would wake us, and then the program's end again
 
     def _open(self, request: requests.Open) -> Opened | bytes:
         try:

@@ -4,8 +4,9 @@ Only CR LF . CR LF ends a message. A bare LF anywhere before that is a stray new
 whoever sends one may mean to smuggle. A CR without LF is kept as it is. Lines are stored with LF alone; a dot at
 the start of a line is taken off, save before a CR.
 
-`Body.feed` cuts what belongs to the message from what arrives; `decode` turns it into what is stored. A block may
-end anywhere: what cannot be decided yet (a CR, a dot at the start of a line) waits for the next one.
+`Body.feed` cuts what belongs to the message from what arrives and turns it into what is stored. A block may end
+anywhere: what cannot be decided yet (a CR, a dot at the start of a line) waits for the next one. Searching for two
+octets or more is slow beside searching for one: where a block has no dot at all, nothing that has one is looked for.
 """
 
 MAX_HOPS = 100
@@ -33,16 +34,19 @@ class Body:
         """The stored form of what `block` completes."""
         fresh = self._fresh
         wire = self._cut(self._waiting + block)
-        if wire.count(b"\n") != wire.count(b"\r\n"):
+        lines = unstuffed(wire, fresh).split(b"\r\n")
+        if b"\n" in b"".join(lines):
             self.stray = True
             return b""
         if self._header:
             self._count_hops(wire)
-        return decode(wire, fresh)
+        return b"\n".join(lines)
 
     def _cut(self, data: bytes) -> bytes:
         """What of `data` is surely of the message; sets `ended` and `rest`, or what has to wait."""
-        end = -2 if self._fresh and data.startswith(b".\r\n") else data.find(b"\r\n.\r\n")
+        end = -1
+        if b"." in data:
+            end = -2 if self._fresh and data.startswith(b".\r\n") else data.find(b"\r\n.\r\n")
         if end != -1:
             end += 2
             self.ended = True
@@ -69,15 +73,17 @@ class Body:
         self.hops += seen.count(b"\nreceived") + seen.count(b"\ndelivered")
 
 
-def decode(wire: bytes, fresh: bool) -> bytes:
-    """Whole decided `wire` octets as stored; `fresh` where they begin at the start of a line."""
+def unstuffed(wire: bytes, fresh: bool) -> bytes:
+    """Decided `wire` octets without the dots before lines; `fresh` where they begin at the start of one."""
+    if b"." not in wire:
+        return wire
     if fresh and wire.startswith(b".") and not wire.startswith(b".\r"):
         wire = wire[1:]
     if b"\r\n." in wire:
         if b"\r\n.\r" in wire:
             wire = wire.replace(b"\r\n.\r", b"\r\n..\r")
         wire = wire.replace(b"\r\n.", b"\r\n")
-    return wire.replace(b"\r\n", b"\n")
+    return wire
 
 
 def _undecided(data: bytes, fresh: bool) -> int:
