@@ -75,20 +75,21 @@ def write(path: str) -> None:
     sources = {name: str(module.__file__) for name, module in sys.modules.items() if name.startswith("qmailfork")}
     draft = f"{path}.{posix.getpid()}"
     try:
-        data = marshal.dumps({name: _entry(source) for name, source in sources.items()})
+        # first of all, since compiling is dear: most servers run as a user who may not write here
         descriptor = posix.open(draft, posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL, 0o644)
     except OSError:
         return
     try:
-        if posix.write(descriptor, data) == len(data):
-            posix.rename(draft, path)
-    except OSError:
-        pass
-    try:
+        data = marshal.dumps({name: _entry(source) for name, source in sources.items()})
+        if posix.write(descriptor, data) < len(data):
+            raise OSError  # a full disk
         posix.close(descriptor)
-        posix.unlink(draft)
+        posix.rename(draft, path)
     except OSError:
-        pass
+        try:
+            posix.unlink(draft)
+        except OSError:
+            return
 
 
 def _entry(source: str) -> "tuple[str, bool, Stamp | None, CodeType]":

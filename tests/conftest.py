@@ -1,9 +1,11 @@
 """Fixtures for all tests."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.listeners import LISTENERS
 from tests.support import QmailHome, build_fakes
 
 
@@ -11,6 +13,13 @@ from tests.support import QmailHome, build_fakes
 def fakes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The directory of the compiled and copied fakes (tests/fakes)."""
     return build_fakes(tmp_path_factory.mktemp("fakes"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def listeners_end() -> Iterator[None]:
+    """The listeners that served transcripts end with the tests."""
+    yield
+    LISTENERS.close()
 
 
 @pytest.fixture

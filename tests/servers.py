@@ -1,4 +1,4 @@
-"""The registry of servers that a transcript is played against; a new driver is one more entry in DRIVERS.
+"""The drivers of cold servers, which start for each session, and what all drivers have in common (registry.py).
 
 A driver opens one session: given a home and an environment, it yields a Talk with a connected client. The
 reference is the C qmail-smtpd, where it is installed and a private mount namespace can be had: its control
@@ -86,7 +86,3 @@ def reference_there() -> bool:
         return subprocess.run(in_namespace(QMAIL, "true"), capture_output=True, check=False).returncode == 0
     except FileNotFoundError:  # no unshare
         return False
-
-
-OURS = (Driver("stdio", stdio),)
-DRIVERS = OURS + ((Driver("reference", reference, ours=False),) if reference_there() else ())

@@ -19,7 +19,9 @@ class Client:
 
     @classmethod
     def connect(cls, host: str, port: int, seconds: float = PATIENCE) -> "Client":
-        return cls(socket.create_connection((host, port), timeout=seconds), seconds)
+        connected = socket.create_connection((host, port), timeout=seconds)
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # octets sent one by one go one by one
+        return cls(connected, seconds)
 
     def __enter__(self) -> "Client":
         return self

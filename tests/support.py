@@ -1,7 +1,7 @@
 """What the tests share: a qmail home in a directory, fakes in it, sessions on pipes, waiting.
 
 `from tests.support import …`; the fixtures `fakes` and `home` are in conftest.py, the client smtpclient.py,
-real tcpserver in ucspi.py, the drivers in servers.py.
+real tcpserver in ucspi.py, the drivers in registry.py.
 """
 
 import os

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import DRIVERS, Driver
+from tests.registry import DRIVERS
+from tests.servers import Driver
 from tests.support import QmailHome
 from tests.transcript import Case, play, read_case
 

@@ -2,6 +2,7 @@
 
 import fcntl
 import re
+import socket
 import termios
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,8 +50,9 @@ class Case:
     log: list[bytes] | None = None
 
     def fits(self, driver: Driver) -> bool:
-        """Whether the case says something about this driver."""
-        return (driver.ours or not self.ours) and (driver.cold or not self.cold)
+        """Whether the case says something about this driver: a warm one has its own mind about TCP variables."""
+        told = driver.cold or not (self.cold or None in self.env.values())
+        return told and (driver.ours or not self.ours)
 
 
 def unescape(text: str) -> bytes:
@@ -188,11 +190,16 @@ def play_stepwise(case: Case, talk: Talk, driver: Driver, bytewise: bool) -> Non
 
 
 def send_bytewise(talk: Talk, octets: bytes) -> None:
-    """Sends one octet at a time, each when the server has read the one before (where the socket can tell)."""
+    """Sends one octet at a time, each when the server has read the one before."""
     for octet in octets:
-        talk.client.send(bytes([octet]))
-        if not getattr(talk.client.socket, "family", 0) & 2:  # AF_UNIX: what is unread counts as unsent
-            wait_for(lambda: unread(talk) == 0, what="the server to read on")
+        send_and_wait(talk, bytes([octet]))
+
+
+def send_and_wait(talk: Talk, octets: bytes) -> None:
+    """Sends, and waits until the server has read all of it, where the socket can tell: on TCP it cannot."""
+    talk.client.send(octets)
+    if talk.client.socket.family == socket.AF_UNIX:  # what is unread counts as unsent
+        wait_for(lambda: unread(talk) == 0, what="the server to read on")
 
 
 def unread(talk: Talk) -> int:

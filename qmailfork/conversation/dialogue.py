@@ -10,7 +10,7 @@ from qmailfork.conversation import message, policy, recipient
 from qmailfork.conversation.requests import Ending
 from qmailfork.conversation.session import FRESH, READY, SENDER, Gone, Late, Overlong, Session
 from qmailfork.conversation.settings import ControlFault, Peer, Settings
-from qmailfork.programs import events, journal
+from qmailfork.programs import events
 from qmailfork.smtp import address, commands, replies
 from qmailfork.smtp.commands import DATA, EHLO, HELO, HELP, MAIL, NOOP, QUIT, RCPT, RSET, VRFY
 
@@ -62,7 +62,7 @@ def converse(settings: Settings, peer: Peer) -> "Asking[Ending]":
     except message.StrayNewline:
         return _ending(session, replies.STRAY_NEWLINE, 1)
     except ControlFault as fault:
-        yield from session.note(events.controls(str(fault).encode(errors="surrogateescape")))
+        yield session.note(events.controls(str(fault).encode(errors="surrogateescape")))
         return _ending(session, replies.NO_CONTROLS, 1)
 
 
@@ -78,23 +78,23 @@ def _open(session: Session) -> "Asking[None]":
     """Log what there is to say at the start, and owe the greeting."""
     settings, peer = session.settings, session.peer
     if settings.loglevel >= 2:
-        yield from session.note(events.connected(peer.ip, peer.host, peer.info, peer.local))
+        yield session.note(events.connected(peer.ip, peer.host, peer.info, peer.local))
     for complaint in settings.checkers.complaints:
-        yield from session.note(events.config(complaint))
+        yield session.note(events.config(complaint))
     if settings.checkers.unset_relay_list:
-        yield from session.note(events.relay_list_unset())
+        yield session.note(events.relay_list_unset())
     session.owed.append(replies.greeting(settings.greeting))
 
 
 def _obey(session: Session, line: bytes) -> "Asking[bytes]":
     """The reply to one command line; the session's state follows it."""
     if b"\0" in line:
-        yield from session.say(3, b"NUL in a command: " + journal.clean(line))
+        yield from session.say(3, b"NUL in a command: ", line)
         return replies.SYNTAX
     verb, argument = commands.split(line)
     step = STEPS[session.state].get(verb, replies.UNIMPLEMENTED)
     if isinstance(step, bytes):
-        yield from session.say(3, b"refused: " + journal.clean(line))
+        yield from session.say(3, b"refused: ", line)
         return step
     reply = yield from _HANDLERS[verb](session, argument)
     if verb == DATA or replies.is_positive(reply):
@@ -104,13 +104,13 @@ def _obey(session: Session, line: bytes) -> "Asking[bytes]":
 
 def _hello(session: Session, argument: bytes) -> "Asking[bytes]":
     session.helo = argument
-    yield from session.say(4, b"remote helo: " + journal.clean(argument))
+    yield from session.say(4, b"remote helo: ", argument)
     return replies.hello(session.settings.greeting)
 
 
 def _extended_hello(session: Session, argument: bytes) -> "Asking[bytes]":
     session.helo = argument
-    yield from session.say(4, b"remote ehlo: " + journal.clean(argument))
+    yield from session.say(4, b"remote ehlo: ", argument)
     size = b"SIZE %d" % session.settings.databytes
     return replies.extended_hello(session.settings.greeting, (b"PIPELINING", size, b"8BITMIME"))
 
@@ -125,15 +125,15 @@ def _mail(session: Session, argument: bytes) -> "Asking[bytes]":
         if not size.isdigit() or len(size) > 20:
             raise address.SyntaxFault
     except address.SyntaxFault:
-        yield from session.say(3, b"RFC2821 syntax error in mail from: " + journal.clean(argument))
+        yield from session.say(3, b"RFC2821 syntax error in mail from: ", argument)
         return replies.SYNTAX
     if 0 < session.settings.databytes < int(size):
-        yield from session.note(events.too_big(b"", announced=True), sender)
+        yield session.note(events.too_big(b"", announced=True), sender)
         return replies.TOO_BIG
     session.sender = sender
     session.recipients = []
     if session.settings.loglevel >= 2:
-        yield from session.note(events.sender_accepted(sender))
+        yield session.note(events.sender_accepted(sender))
     return replies.OK
 
 

@@ -24,14 +24,13 @@ def accept(session: Session) -> "Asking[bytes]":
     """The reply to DATA and its message. Raises Gone, Late, StrayNewline: then nothing is queued."""
     opened = yield Open(session.settings.queue)
     if not isinstance(opened, Opened):
-        yield from session.note(events.no_queue(session.recipients[0], opened))
+        yield session.note(events.no_queue(session.recipients[0], opened))
         return replies.NO_QUEUE
     session.owed.append(replies.GO_AHEAD)
     yield from session.say(4, b"go ahead")
-    yield Write(_received(session, opened))
     body = Body()
     try:
-        size = yield from _carry(session, body)
+        size = yield from _carry(session, body, _received(session, opened))
     except (Gone, Late, StrayNewline):
         yield Abandon()
         raise
@@ -39,7 +38,7 @@ def accept(session: Session) -> "Asking[bytes]":
     if refusal is None:
         return (yield from _finish(session, opened.qp, size))
     yield Abandon()
-    yield from session.note(refusal)
+    yield session.note(refusal)
     return refusal.reply
 
 
@@ -50,18 +49,22 @@ def _received(session: Session, opened: Opened) -> bytes:
     return received.field(peer.host, helo, peer.info, peer.ip, peer.local, b"SMTP", opened.moment)
 
 
-def _carry(session: Session, body: Body) -> "Asking[int]":
-    """Bring the message to the queue program, as far as databytes allows, and read it to its end: its size."""
+def _carry(session: Session, body: Body, received: bytes) -> "Asking[int]":
+    """Read the message to its end, and bring it to the queue program as far as databytes allows: its size.
+
+    The field `received` goes before the first piece, which saves the program a wake-up.
+    """
     limit = session.settings.databytes
     size = 0
     while not body.ended:
         piece = body.feed((yield from session.block()))
         if body.stray:
-            yield from session.note(events.stray_newline(session.recipients[0]))
+            yield session.note(events.stray_newline(session.recipients[0]))
             raise StrayNewline
         size += len(piece)
-        if piece and not 0 < limit < size:
-            yield Write(piece)
+        if not 0 < limit < size:
+            yield Write(received + piece)
+            received = b""
     session.put_back(body.rest)
     return size
 
@@ -82,8 +85,8 @@ def _finish(session: Session, qp: int, size: int) -> "Asking[bytes]":
     first = session.recipients[0]
     refusal = queue.refusal(outcome, complete)
     if refusal:
-        yield from session.note(events.not_queued(first, outcome, refusal))
+        yield session.note(events.not_queued(first, outcome, refusal))
         return refusal
     reply = replies.queued(outcome.when, qp)
-    yield from session.note(events.queued(first, outcome.when, qp, size, reply))
+    yield session.note(events.queued(first, outcome.when, qp, size, reply))
     return reply

@@ -3,7 +3,7 @@
 from qmailfork.conversation import policy
 from qmailfork.conversation.requests import Run
 from qmailfork.conversation.session import Session
-from qmailfork.programs import checkers, events, journal
+from qmailfork.programs import checkers, events
 from qmailfork.smtp import address, replies
 
 TYPE_CHECKING = False
@@ -22,15 +22,15 @@ def accept(session: Session, argument: bytes) -> "Asking[bytes]":
     try:
         recipient = policy.localized(settings, address.parse(argument)[0])
     except address.SyntaxFault:
-        yield from session.say(3, b"syntax error in 'rcpt to': " + journal.clean(argument))
+        yield from session.say(3, b"syntax error in 'rcpt to': ", argument)
         return replies.SYNTAX
     routed = recipient + (settings.relay_suffix or b"")
     bad = policy.bad_sender(settings, session.sender)
     if bad:
-        yield from session.note(events.bad_sender(session.sender, recipient, bad))
+        yield session.note(events.bad_sender(session.sender, recipient, bad))
         return replies.BAD_SENDER
     if settings.relay_suffix is None and not policy.is_local(settings, recipient):
-        yield from session.note(events.no_gateway(recipient))
+        yield session.note(events.no_gateway(recipient))
         return replies.NO_GATEWAY
     checks: list[Check] = []
     refusal = yield from _ask_checkers(session, recipient, routed, checks)
@@ -38,7 +38,7 @@ def accept(session: Session, argument: bytes) -> "Asking[bytes]":
         return refusal
     session.recipients.append(routed)
     relay = settings.relay_suffix is not None
-    yield from session.note(events.recipient_accepted(routed, relay, checks))
+    yield session.note(events.recipient_accepted(routed, relay, checks))
     return replies.OK
 
 
@@ -51,10 +51,10 @@ def _ask_checkers(session: Session, recipient: bytes, routed: bytes, checks: "li
         checks.append((entry.program, outcome))
         verdict = contract.judge(outcome)
         if verdict.failed:
-            yield from session.note(events.checker_failed(routed, entry.program, verdict.failed, checks))
+            yield session.note(events.checker_failed(routed, entry.program, verdict.failed, checks))
         if verdict.code:
             reply = contract.reply(verdict.code)
-            yield from session.note(events.checker_refused(routed, entry.program, verdict.condition, reply, checks))
+            yield session.note(events.checker_refused(routed, entry.program, verdict.condition, reply, checks))
             if contract.quits or verdict.code == b"421":
                 session.owed.append(reply)
                 raise Hangup

@@ -3,7 +3,7 @@
 from qmailfork.conversation.requests import Exchange, Note
 from qmailfork.conversation.settings import Peer, Settings
 from qmailfork.programs import events
-from qmailfork.programs.journal import Event
+from qmailfork.programs.journal import Event, clean
 from qmailfork.smtp import commands
 
 TYPE_CHECKING = False
@@ -96,16 +96,15 @@ class Session:
             raise Gone
         return block  # type: ignore[no-any-return]  # Exchange's answer
 
-    def note(self, event: Event, sender: bytes | None = None) -> "Asking[None]":
-        """Log `event` with the session as it stands; `sender` is one that did not become the session's."""
+    def note(self, event: Event, sender: bytes | None = None) -> Note:
+        """The request to log `event` with the session as it stands; a `sender` that it did not take is given."""
         event.protocol = self.protocol
         event.ip = self.peer.ip
         event.host = self.peer.host
         event.helo = self.helo or b""
         event.sender = self.sender if sender is None else sender
-        yield Note(event)
+        return Note(event)
 
-    def say(self, level: int, words: bytes) -> "Asking[None]":
-        """Log a step of the conversation, where the log is that verbose."""
-        if level <= self.settings.loglevel:
-            yield from self.note(events.said(level, words))
+    def say(self, level: int, words: bytes, subject: bytes = b"") -> tuple[Note, ...]:
+        """The request to log a step of the conversation, about a `subject` from the client; none in a terser log."""
+        return (self.note(events.said(level, words + clean(subject))),) if level <= self.settings.loglevel else ()

@@ -1,10 +1,11 @@
 """The embedded queue, qmailfork-queue(8): from the qmail-queue interface on fd 0 and 1 into a Maildir."""
 
-import _signal as signal
 import posix
-import time
+from time import gmtime
 
 from qmailfork.programs.envelope import READ_ERROR, Refused, addresses, delivered_to, return_path
+from qmailfork.smtp import received
+from qmailfork.system import signals
 from qmailfork.system.maildir import Draft, Refusing, Spool, blocks_of, enter
 
 TYPE_CHECKING = False
@@ -15,7 +16,6 @@ NO_MEMORY, TIMEOUT, CONFIGURATION, TOLD_TO_END, INTERNAL_BUG = 51, 52, 55, 71, 8
 PATIENCE = 86400  # seconds for the whole message, as in qmail-queue.c
 
 _MESSAGE, _ENVELOPE, _LOG = 0, 1, 2
-_MONTHS = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
 _PRINTABLE = dict.fromkeys((*range(32), *range(127, 160)), "?")
 
 
@@ -35,11 +35,11 @@ def main() -> None:
 
 
 def _limit_life() -> None:
-    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):  # qmail-queue.c ignores these too
-        signal.signal(number, signal.SIG_IGN)
-    signal.signal(signal.SIGALRM, _out_of_time)
-    signal.signal(signal.SIGTERM, _told_to_end)
-    signal.alarm(PATIENCE)
+    for number in (signals.SIGHUP, signals.SIGINT, signals.SIGQUIT):  # qmail-queue.c ignores these too
+        signals.signal(number, signals.SIG_IGN)
+    signals.signal(signals.SIGALRM, _out_of_time)
+    signals.signal(signals.SIGTERM, _told_to_end)
+    signals.alarm(PATIENCE)
 
 
 def _out_of_time(number: int, frame: object) -> None:
@@ -64,6 +64,7 @@ def _take_message() -> None:
 def _deliver(spool: Spool) -> None:
     draft = Draft()
     try:
+        draft.create()
         for piece in _above(addresses(_read(_ENVELOPE, "envelope"))):
             draft.write(piece)
         for block in spool.blocks():
@@ -77,9 +78,9 @@ def _deliver(spool: Spool) -> None:
 
 
 def _forget_signals() -> None:
-    """From here on the message may be in new/, so nothing but a kill may keep its acknowledgement back."""
-    signal.signal(signal.SIGALRM, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    """From here on the outcome stands: the message may be in new/, or what was wrong with it is being said."""
+    signals.signal(signals.SIGALRM, signals.SIG_IGN)
+    signals.signal(signals.SIGTERM, signals.SIG_IGN)
 
 
 def _above(envelope: "Iterator[bytes]") -> "Iterator[bytes]":
@@ -87,10 +88,8 @@ def _above(envelope: "Iterator[bytes]") -> "Iterator[bytes]":
     yield return_path(next(envelope))
     for recipient in envelope:
         yield delivered_to(recipient)
-    date = time.gmtime()
-    yield b"Received: (qmailfork-queue %d invoked by uid %d); %d %s %d %02d:%02d:%02d -0000\n" % (
-        posix.getpid(), posix.getuid(), date[2], _MONTHS[date[1] - 1], date[0], *date[3:6],
-    )  # fmt: skip
+    who = b"qmailfork-queue %d invoked by uid %d" % (posix.getpid(), posix.getuid())
+    yield b"Received: (%b); %b\n" % (who, received.date(gmtime()))
 
 
 def _read(descriptor: int, name: str) -> "Iterator[bytes]":
@@ -99,6 +98,7 @@ def _read(descriptor: int, name: str) -> "Iterator[bytes]":
 
 
 def _explain(code: int, reason: str) -> int:
+    _forget_signals()
     line = f"qmailfork-queue: {reason.translate(_PRINTABLE)}\n"
     try:
         posix.write(_LOG, line.encode("utf-8", "backslashreplace"))

@@ -125,18 +125,16 @@ class Driver:
 
     def _check(self, request: requests.Run, began: float) -> Outcome:
         """Run a checker. Raises OSError where it cannot be started, or not be waited for."""
-        ours, its = posix.pipe()
+        environment = {**self._environment, **request.environment}
+        pid, pipe = spawn.capture(request.argv, environment, self._null, LOG)
         try:
-            environment = {**self._environment, **request.environment}
-            pid = spawn.launch(request.argv, environment, ((self._null, 0), (its, 1)))
-            return children.outcome(pid, ours, request.seconds, request.OUTPUT, began)
+            return children.outcome(pid, pipe, request.seconds, request.OUTPUT, began)
         finally:
-            posix.close(ours)
-            posix.close(its)  # only now, or the end of the output would wake us, and then the program's end again
+            posix.close(pipe)
 
     def _open(self, request: requests.Open) -> Opened | bytes:
         try:
-            self._queue = Handover(request.program, self._environment)
+            self._queue = Handover(request.program, self._environment, LOG)
         except OSError as fault:
             return b"%b: %b" % (request.program, (fault.strerror or "").encode())
         return Opened(self._queue.pid, gmtime())
@@ -153,7 +151,7 @@ class Driver:
         _put(handover, handover.envelope, request.envelope)
         posix.close(handover.end_envelope())
         outcome = handover.unstarted or children.outcome(
-            handover.pid, handover.errors, None, queue.LONGEST_ERROR, handover.began
+            handover.pid, handover.words, None, queue.LONGEST_ERROR, handover.began
         )
         self._close_queue()
         return outcome, not handover.broken
@@ -164,7 +162,7 @@ class Driver:
         posix.close(handover.end_message())
         posix.close(handover.end_envelope())
         if handover.pid:
-            children.outcome(handover.pid, handover.errors, PATIENCE, queue.LONGEST_ERROR, monotonic())
+            children.outcome(handover.pid, handover.words, PATIENCE, queue.LONGEST_ERROR, monotonic())
         self._close_queue()
 
     def _close_queue(self) -> None:

@@ -10,6 +10,7 @@ octets or more is slow beside searching for one: where a block has no dot at all
 """
 
 MAX_HOPS = 100
+MANY = 4096  # lines in one block: to join so many takes more memory than the block
 
 
 class Body:
@@ -34,13 +35,13 @@ class Body:
         """The stored form of what `block` completes."""
         fresh = self._fresh
         wire = self._cut(self._waiting + block)
-        lines = unstuffed(wire, fresh).split(b"\r\n")
-        if b"\n" in b"".join(lines):
+        stored = _stored(_unstuffed(wire, fresh))
+        if stored is None:
             self.stray = True
             return b""
         if self._header:
             self._count_hops(wire)
-        return b"\n".join(lines)
+        return stored
 
     def _cut(self, data: bytes) -> bytes:
         """What of `data` is surely of the message; sets `ended` and `rest`, or what has to wait."""
@@ -73,7 +74,7 @@ class Body:
         self.hops += seen.count(b"\nreceived") + seen.count(b"\ndelivered")
 
 
-def unstuffed(wire: bytes, fresh: bool) -> bytes:
+def _unstuffed(wire: bytes, fresh: bool) -> bytes:
     """Decided `wire` octets without the dots before lines; `fresh` where they begin at the start of one."""
     if b"." not in wire:
         return wire
@@ -84,6 +85,14 @@ def unstuffed(wire: bytes, fresh: bool) -> bytes:
             wire = wire.replace(b"\r\n.\r", b"\r\n..\r")
         wire = wire.replace(b"\r\n.", b"\r\n")
     return wire
+
+
+def _stored(text: bytes) -> bytes | None:
+    """`text` with LF for CR LF; None where there is an LF without its CR."""
+    lines = text.split(b"\r\n")
+    if len(lines) <= MANY:
+        return None if b"\n" in b"".join(lines) else b"\n".join(lines)
+    return text.replace(b"\r\n", b"\n") if text.count(b"\n") == len(lines) - 1 else None
 
 
 def _undecided(data: bytes, fresh: bool) -> int:

@@ -84,8 +84,11 @@ class Draft:
     __slots__ = ("_descriptor", "_directory", "_name")
 
     def __init__(self) -> None:
+        self._name = _unique_name()  # known before the file is there, so that discard finds it at any time
+        self._descriptor = self._directory = -1
+
+    def create(self) -> None:
         """Create the file. Raises Refused: 62 when new/ cannot be opened, 63 when the file cannot be made."""
-        self._name = _unique_name()
         with Refusing(DIRECTORY, "new"):
             self._directory = posix.open("new", posix.O_RDONLY | posix.O_DIRECTORY | posix.O_CLOEXEC)
         with Refusing(CREATION, "tmp"):
@@ -112,10 +115,7 @@ class Draft:
 
     def discard(self) -> None:
         """Remove the file from tmp/, if it is there."""
-        try:
-            posix.unlink("tmp/" + self._name)
-        except OSError:
-            pass
+        _remove("tmp/" + self._name)
 
 
 def _unique_name() -> str:
@@ -127,10 +127,18 @@ def _unique_name() -> str:
 
 def _nameless_file() -> int:
     path = "tmp/" + _unique_name()
-    with Refusing(CREATION, "tmp"):
-        descriptor = posix.open(path, posix.O_RDWR | _NEW_FILE, 0o600)
+    try:
+        with Refusing(CREATION, "tmp"):
+            return posix.open(path, posix.O_RDWR | _NEW_FILE, 0o600)
+    finally:
+        _remove(path)
+
+
+def _remove(path: str) -> None:
+    try:
         posix.unlink(path)
-    return descriptor
+    except OSError:
+        pass
 
 
 def _write(descriptor: int, data: bytes) -> None:

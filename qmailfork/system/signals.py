@@ -5,9 +5,14 @@ from _signal import (
     SIG_DFL,
     SIG_IGN,
     SIG_UNBLOCK,
+    SIGALRM,
     SIGCHLD,
+    SIGHUP,
+    SIGINT,
     SIGKILL,
+    SIGQUIT,
     SIGTERM,
+    alarm,
     getsignal,
     pthread_sigmask,
     set_wakeup_fd,
@@ -16,8 +21,8 @@ from _signal import (
 )
 
 __all__ = [
-    "IGNORED", "SIGCHLD", "SIGKILL", "SIGTERM", "SIG_BLOCK", "SIG_DFL", "SIG_IGN", "SIG_UNBLOCK",
-    "pthread_sigmask", "set_wakeup_fd", "signal",
+    "IGNORED", "SIGALRM", "SIGCHLD", "SIGHUP", "SIGINT", "SIGKILL", "SIGQUIT", "SIGTERM",
+    "SIG_BLOCK", "SIG_DFL", "SIG_IGN", "SIG_UNBLOCK", "alarm", "pthread_sigmask", "set_wakeup_fd", "signal",
 ]  # fmt: skip
 
 # What is ignored stays so over an exec: Python's own SIGPIPE, and whatever a parent left behind (nohup).

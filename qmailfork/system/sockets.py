@@ -15,9 +15,13 @@ class BindFault(Exception):
 
 def listen(host: str, port: str, backlog: int, nodelay: bool) -> list[socket.socket]:
     """Sockets that listen on every address of `host` (0 is every IPv4 address). Raises BindFault."""
-    handed = _handed_over()
-    if handed:
-        return handed
+    listening = _handed_over() or _bound(host, port, backlog, nodelay)
+    for sock in listening:
+        sock.setblocking(False)  # another worker may have taken the client that we were woken for
+    return listening
+
+
+def _bound(host: str, port: str, backlog: int, nodelay: bool) -> list[socket.socket]:
     try:
         found = socket.getaddrinfo(
             "0.0.0.0" if host == "0" else host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -50,6 +54,24 @@ def _bind(sock: socket.socket, address: tuple[object, ...], backlog: int, nodela
             time.sleep(0.02)
         else:
             return sock
+
+
+def listen_unix(path: str, backlog: int) -> socket.socket:
+    """A Unix socket that listens at `path`, in the place of one that may be there. Raises BindFault."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    draft = f"{path}.{os.getpid()}"
+    mask = os.umask(0o177)
+    try:
+        sock.bind(draft)
+        sock.listen(backlog)
+        os.rename(draft, path)  # at no moment is there no socket
+    except OSError as fault:
+        sock.close()
+        raise BindFault(f"{path}: {fault.strerror}") from None
+    finally:
+        os.umask(mask)
+    sock.setblocking(False)
+    return sock
 
 
 def _handed_over() -> list[socket.socket]:

@@ -1,5 +1,6 @@
 """Comparing what two servers made of the same stream, the deliberate differences aside."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -7,6 +8,7 @@ from tests.differential.deliberate import Difference, excuse
 from tests.differential.outcome import Outcome, Said, dialogue, line_end
 from tests.differential.sites import Site
 
+REPEATED = re.compile(r"(\w|[ -~]{2,40}?\\r\\n)\1{8,}")
 Run = Callable[[Site, bytes], Outcome]
 
 
@@ -27,7 +29,7 @@ class Comparison:
     def describe(self, site: Site) -> str:
         """Where and how the two part, for a human."""
         parting = first_parting(self.stream, self.theirs, self.ours)
-        lines = [f"site {site.name}, stream {self.stream!r}"]
+        lines = [f"site {site.name}, stream {shortened(self.stream)}"]
         if parting is not None:
             theirs, ours = parting
             lines += [f"at {theirs.octets or ours.octets!r}:", f"  theirs {theirs.reply!r}", f"  ours   {ours.reply!r}"]
@@ -35,6 +37,11 @@ class Comparison:
         if self.theirs.queued != self.ours.queued:
             lines += [f"queued: theirs {self.theirs.queued!r}", f"        ours   {self.ours.queued!r}"]
         return "\n".join([*lines, *self.ours.log[-12:]])
+
+
+def shortened(stream: bytes) -> str:
+    """The stream for a human: what repeats itself is counted."""
+    return REPEATED.sub(lambda found: f"{{{found[0].count(found[1])} times {found[1]}}}", repr(stream))
 
 
 def first_parting(stream: bytes, theirs: Outcome, ours: Outcome) -> tuple[Said, Said] | None:

@@ -5,13 +5,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.differential.servers import Ours, Reference
+from tests.differential.servers import OnSocket, Ours, Reference
+from tests.registry import OURS
 from tests.support import QmailHome
 
 
 @pytest.fixture(scope="module")
 def ours(tmp_path_factory: pytest.TempPathFactory, fakes: Path) -> Ours:
     return Ours(QmailHome(tmp_path_factory.mktemp("ours") / "qmail", fakes))
+
+
+@pytest.fixture(scope="module", params=[driver for driver in OURS if not driver.cold], ids=lambda driver: driver.name)
+def warm(tmp_path_factory: pytest.TempPathFactory, fakes: Path, request: pytest.FixtureRequest) -> OnSocket:
+    return OnSocket(QmailHome(tmp_path_factory.mktemp("warm") / "qmail", fakes), request.param)
 
 
 @pytest.fixture(scope="module")

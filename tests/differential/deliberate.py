@@ -14,7 +14,7 @@ from tests.differential.sites import Site
 
 LONGEST_LINE = 16384
 LITERAL = re.compile(rb"\[(\d+)\.(\d+)\.(\d+)\.(\d+)\]")
-SIZE = re.compile(rb"\ssize=(\S*)", re.IGNORECASE)
+SIZE = re.compile(rb"(?:\s|>)size=(\S*)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from types import TracebackType
 
 from tests.differential.outcome import Outcome, observe
 from tests.differential.sites import Site
-from tests.servers import REFERENCE, in_namespace
+from tests.servers import REFERENCE, Driver, in_namespace
 from tests.support import ROOT, QmailHome, Session, run_session, smtpd
 
 
@@ -22,6 +22,22 @@ class Ours:
     def run(self, site: Site, stream: bytes) -> Outcome:
         env = site.set_up(self.home)
         return observe(run_session(self.argv, env, stream), self.home)
+
+
+class OnSocket:
+    """One of our drivers that serves on a socket; no process of its own serves a session, so there is no status."""
+
+    def __init__(self, home: QmailHome, driver: Driver) -> None:
+        self.home = home
+        self.driver = driver
+
+    def run(self, site: Site, stream: bytes) -> Outcome:
+        env = site.set_up(self.home)
+        with self.driver.open(self.home, env) as talk:
+            talk.client.send(stream)
+            talk.client.half_close()
+            session = Session(talk.client.rest(), 0, talk.log())
+        return observe(session, self.home)
 
 
 class Reference:

@@ -107,20 +107,20 @@ def test_the_octets_of_a_message_stay_as_they_are(maildir, message):
     assert drafts(maildir) == []
 
 
-def peak_memory(maildir, message):
+def memory_after(maildir, blocks):
+    """Return the memory (KiB) of a queue that has read so many blocks and waits for the envelope."""
     queue = Queue(maildir)
-    for descriptor, data in ((queue.message, message), (queue.envelope, ENVELOPE)):
-        queue.write(descriptor, data)
-        os.close(descriptor)
-    _, status, usage = os.wait4(queue.process.pid, 0)
-    queue.process.returncode = status
-    queue.process.stderr.close()
-    assert status == 0
-    return usage.ru_maxrss  # KiB, on Linux and on FreeBSD
+    for _ in range(blocks):
+        queue.write(queue.message, LONG)
+    resident = subprocess.run(
+        ["ps", "-o", "rss=", "-p", str(queue.process.pid)], capture_output=True, check=True
+    ).stdout
+    assert queue.send(b"") == 0
+    return int(resident)
 
 
 def test_memory_stays_flat_for_a_long_message(maildir):
-    assert peak_memory(maildir, LONG * 17) - peak_memory(maildir, MESSAGE) < 4096  # 20 MB
+    assert memory_after(maildir, 17) - memory_after(maildir, 1) < 4096  # 20 MB and 1.2
 
 
 @pytest.mark.parametrize("length", range(len(b"Fa@b\0Tc@d\0\0")))
@@ -244,24 +244,11 @@ def installed(prefix, packages):
 OWN = f"python3.{sys.version_info[1]}"
 
 
-@pytest.mark.parametrize(
-    "packages",
-    [
-        f"lib/{OWN}/site-packages",
-        f"local/lib/{OWN}/dist-packages",
-        "lib/python3/dist-packages",
-        "lib/python3.99/site-packages",
-    ],
-)
+@pytest.mark.parametrize("packages", [f"lib/{OWN}/site-packages", f"local/lib/{OWN}/dist-packages"])
 def test_an_installed_script_finds_its_package_without_site(tmp_path, maildir, packages):
     script = installed(tmp_path / "prefix", packages)
-    assert Queue(maildir, [*CHEAP, script]).send() == 0
-
-
-def test_a_script_behind_links_finds_its_package(tmp_path, maildir):
-    (tmp_path / "one").symlink_to(os.path.relpath(SCRIPT, tmp_path))
-    (tmp_path / "two").symlink_to(tmp_path / "one")
-    assert Queue(maildir, [*CHEAP, tmp_path / "two"]).send() == 0
+    elsewhere = Path(sys.base_prefix) / "bin" / OWN  # an interpreter that no site-packages has told of this clone
+    assert Queue(maildir, [elsewhere, "-I", "-S", script]).send() == 0
 
 
 def test_it_runs_by_its_name_alone(maildir):

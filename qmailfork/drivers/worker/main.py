@@ -1,17 +1,18 @@
 """A worker process, from its fork to its end."""
 
 import asyncio
+import gc
 import posix
 import signal
-import socket
 
 from qmailfork.conversation.settings import ControlFault
 from qmailfork.drivers.worker.options import Options
-from qmailfork.drivers.worker.reactor import Reactor
-from qmailfork.drivers.worker.worker import Worker
+from qmailfork.drivers.worker.reactor import reactor
+from qmailfork.drivers.worker.worker import Sockets, Worker
 from qmailfork.system.board import Board
 
 UNBOOTED = 111
+RARELY = 50_000, 20, 50  # a session leaves no cycles behind, so there is little to collect
 
 
 def event_loop(kind: str) -> asyncio.AbstractEventLoop:
@@ -28,17 +29,17 @@ def event_loop(kind: str) -> asyncio.AbstractEventLoop:
     return asyncio.new_event_loop()
 
 
-def run(
-    listening: list[socket.socket], board: Board, row: int, limit: int, options: Options, null: int, parent: int
-) -> int:
+def run(listening: Sockets, board: Board, row: int, limit: int, options: Options, null: int, parent: int) -> int:
     """Serve until the listener says stop, or is gone (`parent` reads its end of a pipe): the exit status."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    gc.freeze()
+    gc.set_threshold(*RARELY)
     loop = event_loop(options.loop)
     asyncio.set_event_loop(loop)
-    reactor = Reactor(loop)
+    watching = reactor(loop)
     try:
-        worker = Worker(reactor, listening, board, row, limit, options, null)
+        worker = Worker(watching, listening, board, row, limit, options, null)
     except (ControlFault, OSError) as fault:
         posix.write(2, f"qmailfork: fatal: {fault}\n".encode(errors="surrogateescape"))
         return UNBOOTED
@@ -47,9 +48,9 @@ def run(
     loop.add_signal_handler(signal.SIGALRM, worker.hurry)
 
     def orphaned() -> None:
-        reactor.ignore_readable(parent)
+        watching.ignore_readable(parent)
         worker.stop()
 
-    reactor.on_readable(parent, orphaned)
+    watching.on_readable(parent, orphaned)
     loop.run_until_complete(worker.serve())
     return 0

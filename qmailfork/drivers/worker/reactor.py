@@ -1,34 +1,41 @@
-"""The event loop's descriptors, with the one rule that keeps every loop alive.
+"""The descriptors of a worker, beside its asyncio loop.
 
-A descriptor is closed a turn after its reader and writer were taken out of the loop. libuv takes a watcher out of the
-kernel's list at the end of the turn: a descriptor that was closed in between is unknown there, which libuv answers
-with abort(), and its number may belong to another one by then.
+A session has ten events, each worth a few microseconds; an event loop made for all purposes takes more than that to
+hand one over. So the descriptors stand in an epoll of our own, and the loop, asyncio's or uvloop's, watches that one:
+it keeps the time, the signals and the name server, and learns of a batch of events where there are many.
+
+It also keeps uvloop alive. libuv takes a descriptor out of the kernel's list at the end of a turn, and calls abort()
+where it was closed since its reader was removed, as happens under large mail. Where there is no epoll (FreeBSD), the
+loop watches the descriptors itself, and they are closed one turn later.
 """
 
 import asyncio
 import posix
+import select
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    Call = Callable[[], object]
+
+ROUNDS = 64  # batches before the loop has its turn
+
 
 class Reactor:
-    """An asyncio `loop`, and the descriptors that it watches for us."""
-
-    __slots__ = ("_readers", "_writers", "loop")
+    """Calls when descriptors can be read or written, by the asyncio `loop` itself."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self._readers: set[int] = set()
         self._writers: set[int] = set()
 
-    def on_readable(self, descriptor: int, call: "Callable[[], object]") -> None:
+    def on_readable(self, descriptor: int, call: "Call") -> None:
         """Call whenever `descriptor` can be read, until told otherwise."""
         self._readers.add(descriptor)
         self.loop.add_reader(descriptor, call)
 
-    def on_writable(self, descriptor: int, call: "Callable[[], object]") -> None:
+    def on_writable(self, descriptor: int, call: "Call") -> None:
         """Call whenever `descriptor` can be written, until told otherwise."""
         self._writers.add(descriptor)
         self.loop.add_writer(descriptor, call)
@@ -54,3 +61,68 @@ class Reactor:
             self.loop.call_soon(posix.close, descriptor)
         else:
             posix.close(descriptor)
+
+
+class EpollReactor(Reactor):
+    """The same by an epoll of our own, which the `loop` watches. A call may come once too often: callees bear it."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._epoll = select.epoll()
+        self._calls: dict[int, tuple[Call | None, Call | None]] = {}  # descriptor → when readable, when writable
+        loop.add_reader(self._epoll.fileno(), self._turn)
+
+    def _turn(self) -> None:
+        poll, calls = self._epoll.poll, self._calls
+        for _ in range(ROUNDS):
+            batch = poll(0)
+            if not batch:
+                return
+            for descriptor, events in batch:
+                reader, writer = calls.get(descriptor, (None, None))
+                if reader and events & ~select.EPOLLOUT:
+                    reader()
+                if writer and events & ~select.EPOLLIN:
+                    writer()
+
+    def _watch(self, descriptor: int, reader: "Call | None", writer: "Call | None") -> None:
+        known = descriptor in self._calls
+        events = (select.EPOLLIN if reader else 0) | (select.EPOLLOUT if writer else 0)
+        if not events:
+            if known:
+                del self._calls[descriptor]
+                self._epoll.unregister(descriptor)
+            return
+        self._calls[descriptor] = reader, writer
+        if known:
+            self._epoll.modify(descriptor, events)
+        else:
+            self._epoll.register(descriptor, events)
+
+    def on_readable(self, descriptor: int, call: "Call") -> None:
+        """Call whenever `descriptor` can be read, until told otherwise."""
+        self._watch(descriptor, call, self._calls.get(descriptor, (None, None))[1])
+
+    def on_writable(self, descriptor: int, call: "Call") -> None:
+        """Call whenever `descriptor` can be written, until told otherwise."""
+        self._watch(descriptor, self._calls.get(descriptor, (None, None))[0], call)
+
+    def ignore_readable(self, descriptor: int) -> None:
+        """No longer call for what can be read."""
+        self._watch(descriptor, None, self._calls.get(descriptor, (None, None))[1])
+
+    def ignore_writable(self, descriptor: int) -> None:
+        """No longer call for what can be written."""
+        self._watch(descriptor, self._calls.get(descriptor, (None, None))[0], None)
+
+    def close(self, descriptor: int) -> None:
+        """Forget `descriptor` and close it."""
+        if descriptor in self._calls:
+            del self._calls[descriptor]
+            self._epoll.unregister(descriptor)
+        posix.close(descriptor)
+
+
+def reactor(loop: asyncio.AbstractEventLoop) -> Reactor:
+    """The best that this system has, on `loop`."""
+    return EpollReactor(loop) if hasattr(select, "epoll") else Reactor(loop)

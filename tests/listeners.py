@@ -1,0 +1,74 @@
+"""The warm listener as a driver of transcripts.
+
+A listener reads its control files when it starts, and starting one costs more than a session; so there is one for
+each set of control files, kept for the rest of the tests. What a case sets in the environment reaches its session by
+the rules, whose cdb is written anew for it.
+"""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from tests.servers import Talk
+from tests.support import QmailHome, qmailfork
+from tests.ucspi import Server, listening
+
+Controls = frozenset[tuple[str, bytes]]
+NOT_BY_RULES = ("QMAILHOME", "PATH", "TCPLOCALPORT", "TCPREMOTEPORT", "PROTO")
+
+
+class Listeners:
+    """One listener for each set of control files, started when the first session asks for it."""
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self._running: dict[Controls, tuple[QmailHome, Server]] = {}
+
+    def close(self) -> None:
+        """Ends all of them."""
+        self._stack.close()
+        self._running.clear()
+
+    @contextmanager
+    def open(self, home: QmailHome, env: dict[str, str]) -> Iterator[Talk]:
+        """A session with the control files, the queue and the environment of `home` and `env`."""
+        own, server = self._listener(home)
+        own.queue(queue_of(home))
+        write_rules(own.path / "rules.cdb", {name: env[name] for name in env if name not in NOT_BY_RULES})
+        said_before = len(server.log())
+        with server.connect() as client:
+            yield Talk(client, lambda: server.log()[said_before:])
+
+    def _listener(self, home: QmailHome) -> tuple[QmailHome, Server]:
+        files = frozenset((file.name, file.read_bytes()) for file in (home.path / "control").iterdir())
+        if files not in self._running:
+            self._running[files] = self._start(home, files)
+        return self._running[files]
+
+    def _start(self, home: QmailHome, files: Controls) -> tuple[QmailHome, Server]:
+        own = QmailHome(home.path.parent.parent / f"listener{len(self._running)}", home.fakes)
+        own.control(me=None, rcpthosts=None)
+        own.control(**dict(files))
+        write_rules(own.path / "rules.cdb", {})
+        options = ["-1", "-H", "-R", "-l", "mail.joedomain.net", "-x", str(own.path / "rules.cdb"), "--workers", "1"]
+        argv = qmailfork("listen", *options, "127.0.0.1", "0")
+        env = {"PATH": os.defpath, "QMAILHOME": str(own.path)}
+        return own, self._stack.enter_context(listening(argv, env, own.path / "log", "127.0.0.1"))
+
+
+LISTENERS = Listeners()
+
+
+def queue_of(home: QmailHome) -> str | None:
+    """The fake in the place of the home's bin/qmail-queue."""
+    place = home.path / "bin" / "qmail-queue"
+    return place.readlink().name if place.is_symlink() else None
+
+
+def write_rules(cdb: Path, variables: dict[str, str]) -> None:
+    """Rules that allow everyone, with these variables; as tcprules writes them, which knows no newline in a value."""
+    data = b"".join(b"+" + os.fsencode(f"{name}={value}") + b"\0" for name, value in variables.items())
+    record = b"+0,%d:->%b\n\n" % (len(data), data)
+    subprocess.run(["cdb", "-c", "-t", f"{cdb}.tmp", str(cdb)], input=record, check=True)
