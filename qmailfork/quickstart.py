@@ -65,6 +65,7 @@ def start(path: str, bundle: "Bundle", module: str) -> "ModuleType":
     main: ModuleType = __import__(module, fromlist=["main"])
     if importer.stale:
         sys.meta_path.remove(importer)
+        __import__(__name__)  # from its source, where the bundle's own code was run
         write(path)
     return main
 
@@ -79,11 +80,16 @@ def write(path: str) -> None:
     except OSError:
         return
     try:
-        posix.write(descriptor, marshal.dumps({name: _entry(source) for name, source in sources.items()}))
+        data = marshal.dumps({name: _entry(source) for name, source in sources.items()})
+        if posix.write(descriptor, data) < len(data):
+            raise OSError  # a full disk
         posix.close(descriptor)
         posix.rename(draft, path)
     except OSError:
-        return
+        try:
+            posix.unlink(draft)
+        except OSError:
+            return
 
 
 def _entry(source: str) -> "tuple[str, bool, Stamp | None, CodeType]":

@@ -60,7 +60,7 @@ class Preloaded:
 @contextlib.contextmanager
 def preloaded(program: str | pathlib.Path) -> Iterator[Preloaded]:
     """Import a checker in a process of its own; end that afterwards."""
-    command = [sys.executable, "-c", PRELOADER, str(CHECKERS / program)]
+    command = [sys.executable, "-B", "-c", PRELOADER, str(CHECKERS / program)]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, env=BARE, stdin=pipe, stdout=pipe, text=True) as process:
         yield Preloaded(process)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 PASS, REFUSE, DEFER = 0, 100, 101  # exit codes of the SMTPEXTFORK contract, qmailfork-checker(7)
 
+INTERRUPTED = 130  # what a shell says of SIGINT
+
 LINE = 1000  # octets of a log line's text
 REPLY = 400  # octets of a reply's text
 HEADER = 990  # octets of a header's line, which RFC 5322 bounds at 998
@@ -114,7 +116,10 @@ def environment() -> dict[str, str]:
 def decide(check: Check, name: str, env: Mapping[str, str]) -> Verdict:
     """Return check's verdict on env; if it raises, one log line and DEFER (PASS with XF_ONERROR=pass)."""
     try:
-        return check(env)
+        verdict = check(env)
+        if isinstance(verdict, Verdict):
+            return verdict
+        raise TypeError("check returns no Verdict")
     except Unusable as trouble:
         log(name, str(trouble))
     except Exception as trouble:
@@ -135,7 +140,10 @@ def run(check: Check, name: str, manual: str) -> int:
         from xfkit import arguments  # noqa: PLC0415  # a forked checker has none and pays for none
 
         return arguments.obey(check, name, manual)
-    verdict = decide(check, name, environment())
+    try:
+        verdict = decide(check, name, environment())
+    except KeyboardInterrupt:
+        return INTERRUPTED
     _write(1, _output(verdict))
     return verdict.code
 

@@ -6,18 +6,21 @@ carries any number of them. Each connection has a thread; all share the one proc
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
 import socketserver
 import stat
+import sys
 import threading
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, NoReturn
 
 import xfkit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from io import BufferedIOBase
 
     from xfkit import Check, Verdict
@@ -44,7 +47,13 @@ SAID = {  # exit code -> action, reply where the verdict has no text
     xfkit.DEFER: ("450 4.7.1", "sorry, temporary envelope failure due to local policy"),
 }
 
+ENDS = (signal.SIGTERM, signal.SIGINT)
+
 Address = str | tuple[str, int]
+
+
+class Ended(Exception):
+    """SIGTERM or SIGINT has come."""
 
 
 class Malformed(Exception):
@@ -171,14 +180,28 @@ class Service(socketserver.ThreadingMixIn, socketserver.TCPServer):
         finally:
             self.open.pop(request, None)
 
+    @contextlib.contextmanager
+    def parting(self) -> Iterator[None]:
+        """At the end accept no connection and read no request; those being answered have PARTING seconds."""
+        try:
+            yield
+        finally:
+            self.shutdown()
+            self.part()
+
     def part(self) -> None:
-        """Read no further request; requests being answered have PARTING seconds."""
+        """Let the threads of the open connections end, for PARTING seconds in all."""
+        end = time.monotonic() + PARTING
         for connection, thread in list(self.open.items()):
             try:
                 connection.shutdown(socket.SHUT_RD)
             except OSError:
                 pass
-            thread.join(PARTING)
+            thread.join(max(0.0, end - time.monotonic()))
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Log what a connection died of, in one line."""
+        xfkit.log(self.name, f"connection closed: internal error: {sys.exc_info()[1]!r}")
 
     def where(self) -> str:
         """Return the address listened on as --policy takes it."""
@@ -204,15 +227,32 @@ def remove_stale(path: str) -> None:
 
 def serve(check: Check, name: str, address: Address) -> int:
     """Answer requests on address until SIGTERM or SIGINT; return 0. Raises OSError where it cannot listen."""
-    ends = {signal.SIGTERM, signal.SIGINT}
-    signal.pthread_sigmask(signal.SIG_BLOCK, ends)  # before the threads, which inherit it
-    with Service(check, name, address) as service:
-        mine = os.stat(address).st_ino if isinstance(address, str) else None
-        threading.Thread(target=service.serve_forever, args=(POLL,), daemon=True).start()
-        xfkit.log(name, f"listening on {service.where()}")
-        signal.sigwait(ends)
+    try:
+        for number in ENDS:
+            signal.signal(number, _end)
+        with Service(check, name, address) as service:
+            threading.Thread(target=service.serve_forever, args=(POLL,), daemon=True).start()
+            with service.parting(), _bound(address):
+                xfkit.log(name, f"listening on {service.where()}")
+                while True:
+                    signal.pause()
+    except Ended:
+        return 0
+
+
+def _end(number: int, frame: object) -> NoReturn:
+    """End serve, in the main thread; a second signal does not disturb the parting."""
+    for each in ENDS:
+        signal.signal(each, signal.SIG_IGN)
+    raise Ended
+
+
+@contextlib.contextmanager
+def _bound(address: Address) -> Iterator[None]:
+    """Remove the socket at the end, unless another server has replaced it meanwhile."""
+    mine = os.stat(address).st_ino if isinstance(address, str) else 0
+    try:
+        yield
+    finally:
         if isinstance(address, str) and os.path.exists(address) and os.stat(address).st_ino == mine:
             os.unlink(address)
-        service.shutdown()
-        service.part()
-    return 0

@@ -9,6 +9,7 @@ import click
 
 from qmailfork.drivers.listener import Listener
 from qmailfork.drivers.worker.options import Options
+from qmailfork.drivers.worker.worker import Sockets
 from qmailfork.system import sockets, spawn
 
 FATAL = 111  # tcpserver's status for what may be better later
@@ -92,27 +93,42 @@ def _count(lowest: int) -> click.IntRange:
 )
 @click.option("--pid-file", type=click.Path(), help="Write our process id to this file.")
 @click.option("--daemon", is_flag=True, help="Go to the background; standard error stays the log.")
-@click.argument("host")
-@click.argument("port")
+@click.option("--handoff", type=click.Path(), help="Take sessions from qmailfork-handoff at this Unix socket, too.")
+@click.argument("host", required=False)
+@click.argument("port", required=False)
 def listen(**given: Any) -> None:
     """Serve SMTP on HOST (0 is every address) and PORT, with no start-up for each connection.
 
-    The options with one letter are tcpserver's, with its meaning and its defaults.
+    The options with one letter are tcpserver's, with its meaning and its defaults. HOST and PORT may be left out
+    where there is --handoff.
     """  # fmt: skip
     null = spawn.seal()
     try:
-        listening = sockets.listen(given["host"], given["port"], given["backlog"], not given["delay"])
+        listening = bind(given)
         become(given["uid"], given["gid"], given["from_environment"])
     except (sockets.BindFault, OSError, ValueError) as fault:
         raise Fatal(str(fault)) from None
     if given["print_port"]:
-        click.echo(listening[0].getsockname()[1])
+        click.echo(listening.tcp[0].getsockname()[1] if listening.tcp else 0)
     listener = Listener(listening, options(given), null)
     if given["daemon"]:
-        sys.exit(in_background(listener, listening, given["pid_file"]))
+        sys.exit(in_background(listener, listening.all(), given["pid_file"]))
     if given["pid_file"]:
         _write_pid(given["pid_file"])
     sys.exit(listener.run())
+
+
+def bind(given: dict[str, Any]) -> Sockets:
+    """The sockets to listen on. Raises sockets.BindFault."""
+    if given["host"] is None and given["handoff"] is None:
+        raise click.UsageError("HOST and PORT are missing")
+    if given["host"] is not None and given["port"] is None:
+        raise click.UsageError("PORT is missing")
+    tcp = []
+    if given["host"] is not None:
+        tcp = sockets.listen(given["host"], given["port"], given["backlog"], not given["delay"])
+    handoff = sockets.listen_unix(given["handoff"], given["backlog"]) if given["handoff"] is not None else None
+    return Sockets(tcp, handoff)
 
 
 def options(given: dict[str, Any]) -> Options:

@@ -6,11 +6,11 @@ clients in, finish their sessions and end, and the next instance can bind at onc
 
 import os
 import signal
-import socket
 import time
 
 from qmailfork.drivers.worker import main
 from qmailfork.drivers.worker.options import Options
+from qmailfork.drivers.worker.worker import Sockets
 from qmailfork.system.board import Board
 
 _TOLD = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGALRM)
@@ -21,7 +21,7 @@ UNBOOTED = 111
 class Listener:
     """Keeps `options.workers` workers at the `listening` sockets."""
 
-    def __init__(self, listening: list[socket.socket], options: Options, null: int) -> None:
+    def __init__(self, listening: Sockets, options: Options, null: int) -> None:
         self._listening = listening
         self._options = options
         self._limits = shares(options.limit, options.workers)
@@ -95,7 +95,7 @@ class Listener:
         """Let the workers finish what they have; after the grace period their clients are sent away."""
         if not self._stopping:
             self._stopping = True
-            for listening in self._listening:
+            for listening in self._listening.all():
                 listening.close()
             if self._options.grace:
                 signal.setitimer(signal.ITIMER_REAL, self._options.grace)

@@ -33,7 +33,7 @@ class Terminated(Exception):
 def main() -> int:
     """Serve the client on descriptors 0 and 1: the exit status."""
     null = spawn.seal()
-    environment = posix.environ
+    environment = config.received()
     style, number = config.style(environment), posix.getpid()
     try:
         controls = _at_home(environment)
@@ -45,13 +45,14 @@ def main() -> int:
         _send(replies.NO_CONTROLS, config.SECONDS)
         return 1
     settings = config.settings(controls, environment)
-    signals.signal(signals.SIGTERM, _terminate)
     driver = Driver(environment, null, lambda event: _write_all(LOG, style(number, event)))
     try:
+        signals.signal(signals.SIGTERM, _terminate)
         ending = driver.drive(converse(settings, config.peer(environment)))
+        _send(ending.reply, settings.seconds)
+        signals.signal(signals.SIGTERM, signals.SIG_IGN)
     except Terminated:
         return 1
-    _send(ending.reply, settings.seconds)
     return ending.status
 
 
@@ -65,6 +66,7 @@ def _at_home(environment: dict[bytes, bytes]) -> config.Controls:
 
 
 def _terminate(number: int, frame: object) -> None:
+    signals.signal(signals.SIGTERM, signals.SIG_IGN)  # a second one would break off the clearing up after the first
     raise Terminated
 
 
@@ -116,23 +118,19 @@ class Driver:
 
     def _run(self, request: requests.Run) -> Outcome:
         began = monotonic()
-        ours, its = posix.pipe()
         try:
             environment = {**self._environment, **request.environment}
-            pid = spawn.launch(request.argv, environment, ((self._null, 0), (its, 1)))
+            pid, pipe = spawn.capture(request.argv, environment, self._null, LOG)
         except OSError as fault:
-            posix.close(ours)
             return Outcome(UNSTARTED, fault.errno or 0, b"", (monotonic() - began) * 1000)
-        finally:
-            posix.close(its)
         try:
-            return children.outcome(pid, ours, request.seconds, request.OUTPUT, began)
+            return children.outcome(pid, pipe, request.seconds, request.OUTPUT, began)
         finally:
-            posix.close(ours)
+            posix.close(pipe)
 
     def _open(self, request: requests.Open) -> Opened | bytes:
         try:
-            self._queue = Handover(request.program, self._environment)
+            self._queue = Handover(request.program, self._environment, LOG)
         except OSError as fault:
             return b"%b: %b" % (request.program, (fault.strerror or "").encode())
         return Opened(self._queue.pid, gmtime())
@@ -149,7 +147,7 @@ class Driver:
         _put(handover, handover.envelope, request.envelope)
         posix.close(handover.end_envelope())
         outcome = handover.unstarted or children.outcome(
-            handover.pid, handover.errors, None, queue.LONGEST_ERROR, handover.began
+            handover.pid, handover.words, None, queue.LONGEST_ERROR, handover.began
         )
         self._close_queue()
         return outcome, not handover.broken
@@ -160,7 +158,7 @@ class Driver:
         posix.close(handover.end_message())
         posix.close(handover.end_envelope())
         if handover.pid:
-            children.outcome(handover.pid, handover.errors, PATIENCE, queue.LONGEST_ERROR, monotonic())
+            children.outcome(handover.pid, handover.words, PATIENCE, queue.LONGEST_ERROR, monotonic())
         self._close_queue()
 
     def _close_queue(self) -> None:

@@ -13,8 +13,20 @@ if TYPE_CHECKING:
     from qmailfork.programs.journal import Style
 
 HOME = b"/var/qmail"
+COERCED = (b"C.UTF-8", b"C.utf8", b"UTF-8")
 SECONDS = 1200
 MOST_SECONDS = 2_000_000  # poll(2) counts milliseconds in an int
+
+
+def received() -> dict[bytes, bytes]:
+    """The environment as this process was given it: without the LC_CTYPE that Python puts behind it where it finds
+    the C locale (PEP 538).
+    """
+    environment = dict(posix.environ)
+    name, value = environment.popitem() if environment else (b"", b"")
+    if name and (name != b"LC_CTYPE" or value not in COERCED):
+        environment[name] = value
+    return environment
 
 
 def home(environment: "Mapping[bytes, bytes]") -> bytes:

@@ -21,16 +21,16 @@ _NO_ROOM = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 class Handover:
     """A queue program that was started, and our ends of its pipes.
 
-    `message` and `envelope` are written without blocking, `errors` is read; -1 once closed. `broken` once it did not
+    `message` and `envelope` are written without blocking, `words` is read; -1 once closed. `broken` once it did not
     take what it was given. `unstarted` is the outcome where it could not be executed (`pid` is 0): qmail-smtpd tells
     the client so at the end of the message. `began` is a monotonic time.
 
     Raises OSError where there is no room for a process or its pipes.
     """
 
-    __slots__ = ("began", "broken", "envelope", "errors", "message", "pid", "unstarted")
+    __slots__ = ("began", "broken", "envelope", "message", "pid", "unstarted", "words")
 
-    def __init__(self, program: bytes, environment: "Mapping[bytes, bytes]") -> None:
+    def __init__(self, program: bytes, environment: "Mapping[bytes, bytes]", errors: int) -> None:
         self.began = monotonic()
         self.broken = False
         self.unstarted: Outcome | None = None
@@ -39,16 +39,16 @@ class Handover:
         try:
             for _ in range(3):
                 pipes.append(posix.pipe())
-            (message, self.message), (envelope, self.envelope), (self.errors, errors) = pipes
-            self._launch(program, environment, ((message, 0), (envelope, 1), (errors, 6), (errors, 4)))
+            (message, self.message), (envelope, self.envelope), (self.words, words) = pipes
+            self._launch(program, environment, ((message, 0), (envelope, 1), (errors, 2), (words, 6), (words, 4)))
         except OSError:
             for ends in pipes:
                 for end in ends:
                     posix.close(end)
             raise
-        for its in (message, envelope, errors):
+        for its in (message, envelope, words):
             posix.close(its)
-        for ours in (self.message, self.envelope, self.errors):
+        for ours in (self.message, self.envelope, self.words):
             posix.set_blocking(ours, False)
 
     def _launch(
@@ -87,6 +87,6 @@ class Handover:
 
     def open_ends(self) -> list[int]:
         """The descriptors that are still open, to be closed by the caller."""
-        ends = [end for end in (self.message, self.envelope, self.errors) if end >= 0]
-        self.message = self.envelope = self.errors = -1
+        ends = [end for end in (self.message, self.envelope, self.words) if end >= 0]
+        self.message = self.envelope = self.words = -1
         return ends

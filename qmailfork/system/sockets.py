@@ -56,6 +56,24 @@ def _bind(sock: socket.socket, address: tuple[object, ...], backlog: int, nodela
             return sock
 
 
+def listen_unix(path: str, backlog: int) -> socket.socket:
+    """A Unix socket that listens at `path`, in the place of one that may be there. Raises BindFault."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    draft = f"{path}.{os.getpid()}"
+    mask = os.umask(0o177)
+    try:
+        sock.bind(draft)
+        sock.listen(backlog)
+        os.rename(draft, path)  # at no moment is there no socket
+    except OSError as fault:
+        sock.close()
+        raise BindFault(f"{path}: {fault.strerror}") from None
+    finally:
+        os.umask(mask)
+    sock.setblocking(False)
+    return sock
+
+
 def _handed_over() -> list[socket.socket]:
     if os.environ.get("LISTEN_PID") != str(os.getpid()):
         return []

@@ -26,6 +26,7 @@ def seal() -> int:
         except OSError:
             continue  # the directory's own, closed by now
     while null <= RESERVED:
+        posix.set_inheritable(null, null <= 2)  # where we came without a standard descriptor, /dev/null is it
         null = posix.dup(null)
     return null
 
@@ -41,16 +42,36 @@ def _inherited() -> "Iterable[int]":
 
 
 def launch(argv: list[bytes], environment: "Mapping[bytes, bytes]", descriptors: "Iterable[tuple[int, int]]") -> int:
-    """Start `argv` with `descriptors` (ours, its): its process id. Raises OSError where exec fails."""
+    """Start `argv` with `descriptors` (ours, its): its process id. Ours are above RESERVED, or the same as its.
+
+    Raises OSError where exec fails.
+    """
     return posix.posix_spawn(
         argv[0],
         argv,
         environment,
-        file_actions=[(posix.POSIX_SPAWN_DUP2, ours, its) for ours, its in descriptors],
+        file_actions=[(posix.POSIX_SPAWN_DUP2, ours, its) for ours, its in descriptors if ours != its],
         setpgroup=0,
         setsigmask=(),
         setsigdef=IGNORED,
     )
+
+
+def capture(argv: list[bytes], environment: "Mapping[bytes, bytes]", null: int, errors: int) -> tuple[int, int]:
+    """Start `argv` as a checker: its process id, and a non-blocking descriptor to read its output from.
+
+    Its descriptor 0 is `null`, 2 is `errors`. Raises OSError.
+    """
+    ours, its = posix.pipe()
+    try:
+        pid = launch(argv, environment, ((null, 0), (its, 1), (errors, 2)))
+    except OSError:
+        posix.close(ours)
+        raise
+    finally:
+        posix.close(its)
+    posix.set_blocking(ours, False)
+    return pid, ours
 
 
 def kill_group(pid: int, number: int) -> None:

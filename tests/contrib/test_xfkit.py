@@ -52,6 +52,12 @@ def test_an_exception_is_one_log_line_and_defers():
     assert re.fullmatch(r"sample: pid \d+ internal error: LookupError: line one\?line two\n", done.stderr)
 
 
+def test_a_check_that_returns_no_verdict_is_one_log_line_and_defers():
+    done = forked(SAMPLE, rcpt("nothing"))
+    assert (done.returncode, done.stdout) == (101, "")
+    assert re.fullmatch(r"sample: pid \d+ internal error: TypeError: check returns no Verdict\n", done.stderr)
+
+
 def test_an_exception_passes_where_the_site_wants_it():
     assert forked(SAMPLE, rcpt("boom", XF_ONERROR="pass")).returncode == 0
 
@@ -139,6 +145,7 @@ def server():
         ("later", "450 4.7.1 sorry, temporary envelope failure due to local policy"),
         ("headers", "PREPEND X-One: 1"),
         ("boom", "450 4.7.1 sorry, temporary envelope failure due to local policy"),
+        ("nothing", "450 4.7.1 sorry, temporary envelope failure due to local policy"),
     ],
 )
 def test_a_policy_request_is_answered(server, word, action):

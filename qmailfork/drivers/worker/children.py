@@ -3,6 +3,7 @@
 import posix
 from time import monotonic, time
 
+from qmailfork.conversation import requests
 from qmailfork.drivers.worker.reactor import Reactor
 from qmailfork.programs.outcome import EXPIRED, UNSTARTED, Outcome
 from qmailfork.system import children, signals, spawn
@@ -55,31 +56,25 @@ class Run:
         reactor: Reactor,
         reaper: Reaper,
         null: int,
-        argv: list[bytes],
+        errors: int,
+        request: requests.Run,
         environment: "Mapping[bytes, bytes]",
-        seconds: float,
-        keep: int,
         done: "Callable[[Outcome], None]",
     ) -> None:
         self._reactor = reactor
         self._began = monotonic()
         self._done = done
-        self._keep = keep
+        self._keep = request.OUTPUT
         self._output = b""
         self._timer: asyncio.TimerHandle | None = None
-        self._pipe, its = posix.pipe()
         try:
-            self._pid = spawn.launch(argv, environment, ((null, 0), (its, 1)))
+            self._pid, self._pipe = spawn.capture(request.argv, environment, null, errors)
         except OSError as fault:
-            posix.close(self._pipe)
-            number = fault.errno or 0
-            reactor.loop.call_soon(lambda: done(Outcome(UNSTARTED, number, b"", self._milliseconds())))
+            unstarted = Outcome(UNSTARTED, fault.errno or 0, b"", self._milliseconds())
+            reactor.loop.call_soon(done, unstarted)
             return
-        finally:
-            posix.close(its)
-        posix.set_blocking(self._pipe, False)
         reactor.on_readable(self._pipe, self._read)
-        self._timer = reactor.loop.call_later(seconds, self._expire)
+        self._timer = reactor.loop.call_later(request.seconds, self._expire)
         reaper.watch(self._pid, self._ended)
 
     def _milliseconds(self) -> float:

@@ -4,12 +4,11 @@ import asyncio
 import gc
 import posix
 import signal
-import socket
 
 from qmailfork.conversation.settings import ControlFault
 from qmailfork.drivers.worker.options import Options
 from qmailfork.drivers.worker.reactor import reactor
-from qmailfork.drivers.worker.worker import Worker
+from qmailfork.drivers.worker.worker import Sockets, Worker
 from qmailfork.system.board import Board
 
 UNBOOTED = 111
@@ -30,9 +29,7 @@ def event_loop(kind: str) -> asyncio.AbstractEventLoop:
     return asyncio.new_event_loop()
 
 
-def run(
-    listening: list[socket.socket], board: Board, row: int, limit: int, options: Options, null: int, parent: int
-) -> int:
+def run(listening: Sockets, board: Board, row: int, limit: int, options: Options, null: int, parent: int) -> int:
     """Serve until the listener says stop, or is gone (`parent` reads its end of a pipe): the exit status."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())

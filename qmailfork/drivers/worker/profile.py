@@ -1,6 +1,6 @@
 """What sessions that the rules treat alike have in common, made once for all of them."""
 
-from qmailfork.conversation.settings import Peer
+from qmailfork.conversation.settings import ControlFault, Peer
 from qmailfork.drivers.worker.tcpserver import Client
 from qmailfork.system import config
 
@@ -8,26 +8,32 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from qmailfork.drivers.worker.tcpserver import Local
     from qmailfork.system.config import Controls
 
-_TCP = (b"PROTO", b"TCPLOCALIP", b"TCPLOCALPORT", b"TCPLOCALHOST", b"TCPREMOTEIP", b"TCPREMOTEPORT", b"TCPREMOTEHOST",
-        b"TCPREMOTEINFO")  # fmt: skip
+    Environment = Mapping[bytes, bytes]
+
+TCP = frozenset(
+    (b"PROTO", b"TCPLOCALIP", b"TCPLOCALPORT", b"TCPLOCALHOST", b"TCPREMOTEIP", b"TCPREMOTEPORT", b"TCPREMOTEHOST",
+     b"TCPREMOTEINFO")
+)  # fmt: skip
+KEPT = 1024  # profiles
 
 
 class Profile:
-    """The `settings` and log `style` under one environment of the rules."""
+    """The `settings` and log `style` under one environment: the `base` with what a `rule` adds."""
 
     __slots__ = ("_base", "_rule", "_told", "settings", "style")
 
-    def __init__(self, controls: "Controls", base: "Mapping[bytes, bytes]", rule: "Mapping[bytes, bytes]") -> None:
-        self._base = {name: value for name, value in base.items() if name not in _TCP}
+    def __init__(self, controls: "Controls", base: "Environment", rule: "Environment") -> None:
+        self._base = base
         self._rule = rule
-        self._told = any(name in rule for name in _TCP)
-        environment = {**self._base, **rule}
+        self._told = not TCP.isdisjoint(rule)
+        environment = {**base, **rule}
         self.settings = config.settings(controls, environment)
         self.style = config.style(environment)
 
-    def environment(self, client: Client, local: tuple[bytes | None, bytes, int]) -> dict[bytes, bytes]:
+    def environment(self, client: Client, local: "Local") -> dict[bytes, bytes]:
         """tcp-environ(5) for `client`, under what the rules say."""
         name, ip, port = local
         variables = {
@@ -47,9 +53,65 @@ class Profile:
         variables.update(self._rule)
         return variables
 
-    def peer(self, client: Client, local: tuple[bytes | None, bytes, int]) -> Peer:
+    def peer(self, client: Client, local: "Local") -> Peer:
         """The client as the conversation sees it."""
         if self._told:
             return config.peer(self.environment(client, local))
         name, ip, _ = local
         return Peer(client.ip, client.host or b"unknown", client.info, ip if name is None else name)
+
+
+class Profiles:
+    """The profiles in use, over the control files as they were last read; `base` is the worker's own environment.
+
+    Raises ControlFault where the control files of `base` cannot be read.
+    """
+
+    def __init__(self, base: "Environment") -> None:
+        self._base = {name: value for name, value in base.items() if name not in TCP}
+        self._controls: dict[bytes, Controls] = {}
+        self._known: dict[object, Profile] = {}
+        self._read(config.home(base))
+
+    def _read(self, home: bytes) -> "Controls":
+        controls = self._controls.get(home)
+        if controls is None:
+            controls = self._controls[home] = config.Controls(home)
+        return controls
+
+    def under(self, rule: object, environment: "Environment") -> Profile:
+        """The profile of clients with this `rule` (any key) and what it adds to the environment."""
+        profile = self._known.get(rule)
+        if profile is None:
+            profile = Profile(self._read(config.home(self._base)), self._base, environment)
+            self._keep(rule, profile)
+        return profile
+
+    def of(self, environment: "Environment") -> Profile:
+        """The profile of a whole `environment` from elsewhere. Raises ControlFault."""
+        shared = frozenset((name, value) for name, value in environment.items() if name not in TCP)
+        profile = self._known.get(shared)
+        if profile is None:
+            profile = Profile(self._read(config.home(environment)), dict(shared), {})
+            self._keep(shared, profile)
+        return profile
+
+    def _keep(self, key: object, profile: Profile) -> None:
+        if len(self._known) >= KEPT:
+            self._known.clear()
+        self._known[key] = profile
+
+    def forget(self) -> None:
+        """The rules have changed."""
+        self._known.clear()
+
+    def reload(self) -> list[str]:
+        """Read the control files again: what could not be read, whose old version stays in force."""
+        faults = []
+        for home in list(self._controls):
+            try:
+                self._controls[home] = config.Controls(home)
+            except ControlFault as fault:
+                faults.append(str(fault))
+        self._known.clear()
+        return faults

@@ -68,13 +68,13 @@ class Queue:
             self._reactor.loop.call_later(PATIENCE, self._lose_patience)
 
     def _lose_patience(self) -> None:
-        if self._handover.errors >= 0:
+        if self._handover.words >= 0:
             spawn.kill_group(self._handover.pid, signals.SIGKILL)
 
     def drain(self) -> None:
         """Take what the program wrote for exit code 82, lest it waits for a reader."""
         try:
-            while block := posix.read(self._handover.errors, children.BLOCK):
+            while block := posix.read(self._handover.words, children.BLOCK):
                 self._words = (self._words + block)[: queue.LONGEST_ERROR]
         except OSError:
             return

@@ -30,25 +30,28 @@ CRASHED = 111  # the status of a session that a fault of ours ended
 class Link:
     """What a session is connected to.
 
-    `source` and `sink` are its client's descriptors, non-blocking (may be one and the same); `environment` makes the
-    variables of its programs when the first one starts; `home` is their working directory's descriptor; `log` writes
-    an event, `complain` a line about a fault of ours; `ended` is called with the exit status.
+    `source` and `sink` are its client's descriptors, non-blocking (may be one and the same); `errors` is the log's,
+    descriptor 2 of its programs; `home` is their working directory's; `environment` makes their variables when the
+    first one starts. `log` writes an event, `complain` a line about a fault of ours; `ended` is called with the
+    session and its exit status.
     """
 
-    __slots__ = ("complain", "ended", "environment", "home", "log", "sink", "source")
+    __slots__ = ("complain", "ended", "environment", "errors", "home", "log", "sink", "source")
 
     def __init__(
         self,
         source: int,
         sink: int,
+        errors: int,
         home: int,
         environment: "Environment",
         log: "Callable[[Event], None]",
         complain: "Callable[[str], None]",
-        ended: "Callable[[int], None]",
+        ended: "Callable[[Session, int], None]",
     ) -> None:
         self.source = source
         self.sink = sink
+        self.errors = errors
         self.home = home
         self.environment = environment
         self.log = log
@@ -75,14 +78,15 @@ class Session:
     """The driver of one conversation. `deadline` is when the client's patience, or ours with it, ends."""
 
     __slots__ = (
-        "_conversation", "_link", "_most", "_octets", "_queue", "_reading", "_rest", "_seconds", "_site", "_variables",
-        "_waiting", "_when_sent", "deadline",
+        "_conversation", "_gone", "_link", "_most", "_octets", "_queue", "_reading", "_rest", "_seconds", "_site",
+        "_variables", "_waiting", "_when_sent", "deadline",
     )  # fmt: skip
 
     def __init__(self, site: Site, link: Link, conversation: "Asking[Ending]") -> None:
         self._site = site
         self._link = link
         self._conversation = conversation
+        self._gone = False
         self._most = 0
         self._octets = 0
         self._queue: Queue | None = None
@@ -109,6 +113,8 @@ class Session:
     # the client
 
     def _exchange(self, request: requests.Exchange) -> object:
+        if self._gone:
+            return b""
         self._seconds = request.seconds
         self._most = request.most
         if request.reply:
@@ -169,6 +175,14 @@ class Session:
         self.deadline = NEVER
         self.resume(block)
 
+    def hang_up(self) -> None:
+        """The client is gone, though its descriptors do not tell."""
+        self._gone = True
+        if self._when_sent or self._waiting:
+            self.deadline = NEVER
+            self._waiting = False
+            self._site.reactor.loop.call_soon(self.resume, b"")
+
     def expire(self) -> None:
         """The deadline is over."""
         self.deadline = NEVER
@@ -191,21 +205,12 @@ class Session:
     def _run(self, request: requests.Run) -> object:
         environment = {**self._environment(), **request.environment}
         site = self._site
-        Run(
-            site.reactor,
-            site.reaper,
-            site.null,
-            request.argv,
-            environment,
-            request.seconds,
-            request.OUTPUT,
-            self.resume,
-        )
+        Run(site.reactor, site.reaper, site.null, self._link.errors, request, environment, self.resume)
         return LATER
 
     def _open(self, request: requests.Open) -> Opened | bytes:
         try:
-            handover = Handover(request.program, self._environment())
+            handover = Handover(request.program, self._environment(), self._link.errors)
         except OSError as fault:
             return b"%b: %b" % (request.program, (fault.strerror or "").encode())
         self._queue = Queue(self._site.reactor, self._site.reaper, handover)
@@ -254,7 +259,7 @@ class Session:
         self._site.reactor.close(link.source)
         if link.sink != link.source:
             self._site.reactor.close(link.sink)
-        self._link.ended(status)
+        self._link.ended(self, status)
 
 
 _ANSWERS: "dict[type, Callable[[Session, Any], object]]" = {

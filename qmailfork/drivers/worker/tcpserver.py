@@ -1,5 +1,9 @@
 """tcpserver's log lines, in its own form (tcpserver(1))."""
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    Local = tuple[bytes | None, bytes, int]  # our name, address and port
+
 LONGEST = 100
 _CLEAN = bytes(octet if 33 <= octet <= 126 and octet != ord("%") else ord("?") for octet in range(256))
 
@@ -21,7 +25,7 @@ def connected(number: int, ip: bytes) -> bytes:
     return b"tcpserver: pid %d from %b\n" % (number, clean(ip))
 
 
-def admitted(number: int, allowed: bool, local: tuple[bytes | None, bytes, int], client: "Client") -> bytes:
+def admitted(number: int, allowed: bool, local: "Local", client: "Client") -> bytes:
     """The rules have decided; `local` is our name, address and port."""
     name, ip, port = local
     return b"tcpserver: %b %d %b:%b:%d %b:%b:%b:%d\n" % (
@@ -52,3 +56,8 @@ class Client:
         self.port = port
         self.host: bytes | None = None
         self.info: bytes | None = None
+
+
+def plain(ip: str) -> bytes:
+    """An address in its plain form: an IPv4 client of an IPv6 socket is an IPv4 client."""
+    return ip.removeprefix("::ffff:").encode() if "." in ip else ip.partition("%")[0].encode()

@@ -7,7 +7,7 @@ from qmailfork.system import lookups
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from qmailfork.drivers.worker.worker import Guest
+    from qmailfork.drivers.worker.tcp import Guest
 
 
 async def names(guest: "Guest", options: Options, own: dict[bytes, bytes | None]) -> None:

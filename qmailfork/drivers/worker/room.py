@@ -1,0 +1,92 @@
+"""The room that a worker has for sessions, and those that are in it."""
+
+import posix
+
+from qmailfork.drivers.worker import tcpserver
+from qmailfork.drivers.worker.options import Options
+from qmailfork.drivers.worker.session import Session, Site
+from qmailfork.system.board import Board
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LOG = 2
+
+
+class Place:
+    """A place in the room: its `slot`, and the `number` of the session that has it."""
+
+    __slots__ = ("number", "slot")
+
+    def __init__(self, slot: int, number: int) -> None:
+        self.slot = slot
+        self.number = number
+
+
+class Room:
+    """At most `limit` sessions of the worker in `row` of the `board`; those that run are in `sessions`."""
+
+    def __init__(self, site: Site, board: Board, row: int, limit: int, options: Options) -> None:
+        self.site = site
+        self.board = board
+        self.options = options
+        self.sessions: set[Session] = set()
+        self.on_change: Callable[[], None] = lambda: None  # a place became free
+        self._row = row
+        self._limit = limit
+        self._slots = list(range(limit))
+
+    @property
+    def is_full(self) -> bool:
+        """True where no place is left."""
+        return not self._slots
+
+    @property
+    def is_empty(self) -> bool:
+        """True where nobody is in."""
+        return len(self._slots) == self._limit
+
+    @property
+    def free(self) -> int:
+        """How many places are left."""
+        return len(self._slots)
+
+    def enter(self) -> Place:
+        """Take a place; there has to be one."""
+        slot = self._slots.pop()
+        return Place(slot, self.board.begin(self._row, self._limit - len(self._slots)))
+
+    def leave(self, place: Place) -> None:
+        """Give the `place` back."""
+        self._slots.append(place.slot)
+        self.board.end(self._row, self._limit - len(self._slots))
+        if self.options.per_ip:
+            self.board.leave(self._row, place.slot)
+        self.on_change()
+
+    def crowd(self, place: Place, address: bytes) -> int:
+        """How many sessions there are with the packed `address`, the one at `place` among them."""
+        return self.board.enter(self._row, place.slot, address)
+
+    def status(self) -> bytes:
+        """tcpserver's line about how full it is, over all workers."""
+        return tcpserver.status(self.board.sessions(), self.options.limit)
+
+    def say(self, lines: bytes) -> None:
+        """tcpserver's own lines, for -v."""
+        if self.options.verbosity > 1:
+            write(LOG, lines)
+
+    def warn(self, text: str) -> None:
+        """A line about what went wrong, unless -q."""
+        if self.options.verbosity:
+            write(LOG, f"tcpserver: warning: {text}\n".encode(errors="surrogateescape"))
+
+
+def write(descriptor: int, line: bytes) -> None:
+    """A line for a log; one that is gone does not stop the mail."""
+    try:
+        posix.write(descriptor, line)
+    except OSError:
+        return

@@ -1,0 +1,195 @@
+"""Clients that connect by TCP: taken in, looked up, and let through by the rules, as tcpserver does it."""
+
+import _socket
+import ipaddress
+import posix
+import socket
+from functools import partial
+
+from qmailfork.conversation.dialogue import converse
+from qmailfork.conversation.settings import ControlFault
+from qmailfork.drivers.worker import tcpserver
+from qmailfork.drivers.worker.profile import Profile, Profiles
+from qmailfork.drivers.worker.room import LOG, Place, Room, write
+from qmailfork.drivers.worker.session import CRASHED, Link, Session
+from qmailfork.drivers.worker.tcpserver import Client
+from qmailfork.programs.journal import Event
+from qmailfork.smtp import replies
+from qmailfork.system.tcprules import Rules
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from qmailfork.drivers.worker.tcpserver import Local
+
+AT_ONCE = 16  # connections taken in one turn of the loop
+BREATH = 1.0  # seconds to wait where there are no descriptors left
+DENIED = 100  # tcpserver's status for a client that the rules refuse
+
+
+class Guest:
+    """A connection before its session begins."""
+
+    __slots__ = ("client", "local", "place", "sock")
+
+    def __init__(self, sock: _socket.socket, client: Client, local: "Local", place: Place) -> None:
+        self.sock = sock
+        self.client = client
+        self.local = local
+        self.place = place
+
+
+class TcpGate:
+    """The `listening` sockets of a worker. Raises ControlFault where the rules cannot be read."""
+
+    def __init__(self, room: Room, profiles: Profiles, listening: list[socket.socket], home: int) -> None:
+        self._room = room
+        self._reactor = room.site.reactor
+        self._options = room.options
+        self._profiles = profiles
+        self._listening = listening
+        self._home = home
+        self._is_open = False
+        self._names: dict[bytes, bytes | None] = {}
+        self._rules = Rules(self._options.rules, self._options.rules_optional)
+
+    def open(self) -> None:
+        """Let clients in."""
+        if not self._is_open:
+            self._is_open = True
+            for listening in self._listening:
+                self._reactor.on_readable(listening.fileno(), partial(self._accept, listening, AT_ONCE))
+
+    def shut(self) -> None:
+        """Let clients wait in the backlog."""
+        if self._is_open:
+            self._is_open = False
+            for listening in self._listening:
+                self._reactor.ignore_readable(listening.fileno())
+
+    def close(self) -> None:
+        """Take in those who wait, as far as there is room, and no one after them."""
+        for listening in self._listening:
+            self._accept(listening, self._room.free)
+        self.shut()
+        for listening in self._listening:
+            self._reactor.close(listening.detach())
+        self._listening = []
+
+    def _accept(self, listening: socket.socket, most: int) -> None:
+        for _ in range(most):
+            if self._room.is_full:
+                self.shut()
+                return
+            try:
+                descriptor, address = listening._accept()  # type: ignore[attr-defined]  # accept() makes it twice
+            except BlockingIOError:
+                return
+            except OSError as fault:
+                self._pause(fault)
+                return
+            self._welcome(listening.family, descriptor, address)
+
+    def _pause(self, fault: OSError) -> None:
+        """Out of descriptors or memory: leave the clients in the backlog for a moment."""
+        if not isinstance(fault, ConnectionError):
+            self._room.warn(f"unable to accept: {fault.strerror}")
+            self.shut()
+            self._reactor.loop.call_later(BREATH, self._room.on_change)
+
+    def _welcome(self, family: int, descriptor: int, address: tuple[str, int]) -> None:
+        posix.set_blocking(descriptor, False)
+        sock = _socket.socket(family, socket.SOCK_STREAM, 0, descriptor)
+        try:
+            if not self._options.keep_ip_options and family == socket.AF_INET:
+                sock.setsockopt(socket.IPPROTO_IP, socket.IP_OPTIONS, b"")
+            own = sock.getsockname()
+        except OSError:  # gone already
+            sock.close()
+            return
+        place = self._room.enter()
+        client = Client(tcpserver.plain(address[0]), address[1])
+        guest = Guest(sock, client, (self._options.local_name, tcpserver.plain(own[0]), own[1]), place)
+        if self._options.verbosity > 1:
+            self._room.say(self._room.status() + tcpserver.connected(place.number, client.ip))
+        if self._options.banner:
+            _try_send(sock, self._options.banner)
+        if self._options.per_ip and self._crowd(guest) > self._options.per_ip:
+            _try_send(sock, replies.TOO_MANY)
+            self._turn_away(guest, DENIED)
+        elif self._options.look_up_host or self._options.ident_seconds or self._options.local_name is None:
+            self._look_up(guest)
+        else:
+            self._admit(guest)
+
+    def _crowd(self, guest: Guest) -> int:
+        return self._room.crowd(guest.place, ipaddress.ip_address(guest.client.ip.decode()).packed)
+
+    def _look_up(self, guest: Guest) -> None:
+        from qmailfork.drivers.worker import visit  # noqa: PLC0415  # DNS is for those who ask for names
+
+        task = self._reactor.loop.create_task(visit.names(guest, self._options, self._names))
+        task.add_done_callback(lambda task: self._admit(guest))
+
+    def _admit(self, guest: Guest) -> None:
+        """The names are known: let the rules decide."""
+        client = guest.client
+        try:
+            if self._rules.refresh():
+                self._profiles.forget()
+        except ControlFault as fault:
+            self._room.warn(f"keeping the old rules: {fault}")
+        try:
+            rule = self._rules.decide(client.ip, client.host, client.info)
+            profile = self._profiles.under(rule, rule.environment)
+        except ControlFault as fault:
+            self._room.warn(f"dropping connection: {fault}")
+            self._turn_away(guest, CRASHED)
+            return
+        if self._options.verbosity > 1:
+            self._room.say(tcpserver.admitted(guest.place.number, rule.allowed, guest.local, client))
+        if rule.allowed:
+            self._begin(guest, profile)
+        else:
+            self._turn_away(guest, DENIED)
+
+    def _begin(self, guest: Guest, profile: Profile) -> None:
+        room, descriptor, style, number = self._room, guest.sock.detach(), profile.style, guest.place.number
+
+        def log(event: Event) -> None:
+            line = style(number, event)
+            if line:
+                write(LOG, line)
+
+        link = Link(
+            source=descriptor,
+            sink=descriptor,
+            errors=LOG,
+            home=self._home,
+            environment=lambda: profile.environment(guest.client, guest.local),
+            log=log,
+            complain=lambda text: room.warn(f"session {number}: {text}"),
+            ended=lambda session, status: self._ended(guest, session, status),
+        )
+        session = Session(room.site, link, converse(profile.settings, profile.peer(guest.client, guest.local)))
+        room.sessions.add(session)
+        session.resume(None)
+
+    def _ended(self, guest: Guest, session: Session, status: int) -> None:
+        self._room.sessions.discard(session)
+        self._leave(guest, status)
+
+    def _turn_away(self, guest: Guest, status: int) -> None:
+        guest.sock.close()
+        self._leave(guest, status)
+
+    def _leave(self, guest: Guest, status: int) -> None:
+        self._room.leave(guest.place)
+        if self._options.verbosity > 1:
+            self._room.say(tcpserver.ended(guest.place.number, status) + self._room.status())
+
+
+def _try_send(sock: _socket.socket, text: bytes) -> None:
+    try:
+        sock.send(text)
+    except OSError:
+        return
