@@ -26,3 +26,9 @@ def listeners_end() -> Iterator[None]:
 def home(tmp_path: Path, fakes: Path) -> QmailHome:
     """A fresh qmail home with the storing queue."""
     return QmailHome(tmp_path / "qmail", fakes)
+
+
+@pytest.fixture
+def other_home(tmp_path: Path, fakes: Path) -> QmailHome:
+    """Another one."""
+    return QmailHome(tmp_path / "other" / "qmail", fakes)

@@ -1,8 +1,8 @@
-"""The warm listener as a driver of transcripts.
+"""The warm listener as two drivers of transcripts: on its TCP port, and by hand-off.
 
 A listener reads its control files when it starts, and starting one costs more than a session; so there is one for
 each set of control files, kept for the rest of the tests. What a case sets in the environment reaches its session by
-the rules, whose cdb is written anew for it.
+the rules, whose cdb is written anew for it; with a hand-off, by itself.
 """
 
 import os
@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from tests.servers import Talk
-from tests.support import QmailHome, qmailfork
+from tests.servers import Talk, serve
+from tests.support import ROOT, QmailHome, qmailfork
 from tests.ucspi import Server, listening
 
+HANDOFF = ROOT / "contrib" / "handoff"
 Controls = frozenset[tuple[str, bytes]]
 NOT_BY_RULES = ("QMAILHOME", "PATH", "TCPLOCALPORT", "TCPREMOTEPORT", "PROTO")
 
@@ -41,6 +42,13 @@ class Listeners:
         with server.connect() as client:
             yield Talk(client, lambda: server.log()[said_before:])
 
+    @contextmanager
+    def hand_over(self, home: QmailHome, env: dict[str, str]) -> Iterator[Talk]:
+        """A session that qmailfork-handoff brings, with no fallback."""
+        own, _ = self._listener(home)
+        with serve([str(own.path / "qmailfork-handoff"), str(own.path / "socket")], home, env) as talk:
+            yield talk
+
     def _listener(self, home: QmailHome) -> tuple[QmailHome, Server]:
         files = frozenset((file.name, file.read_bytes()) for file in (home.path / "control").iterdir())
         if files not in self._running:
@@ -49,10 +57,13 @@ class Listeners:
 
     def _start(self, home: QmailHome, files: Controls) -> tuple[QmailHome, Server]:
         own = QmailHome(home.path.parent.parent / f"listener{len(self._running)}", home.fakes)
+        program = own.path / "qmailfork-handoff"
+        subprocess.run(["cc", "-o", str(program), f"{HANDOFF / program.name}.c"], check=True)
         own.control(me=None, rcpthosts=None)
         own.control(**dict(files))
         write_rules(own.path / "rules.cdb", {})
         options = ["-1", "-H", "-R", "-l", "mail.joedomain.net", "-x", str(own.path / "rules.cdb"), "--workers", "1"]
+        options += ["--handoff", str(own.path / "socket")]
         argv = qmailfork("listen", *options, "127.0.0.1", "0")
         env = {"PATH": os.defpath, "QMAILHOME": str(own.path)}
         return own, self._stack.enter_context(listening(argv, env, own.path / "log", "127.0.0.1"))

@@ -3,6 +3,10 @@
 from tests.listeners import LISTENERS
 from tests.servers import Driver, reference, reference_there, stdio, wrapper
 
-OURS = (Driver("stdio", stdio), Driver("listener", LISTENERS.open, cold=False))
+OURS = (
+    Driver("stdio", stdio),
+    Driver("listener", LISTENERS.open, cold=False, tcp=True),
+    Driver("handoff", LISTENERS.hand_over, cold=False),
+)
 REFERENCES = (Driver("reference", reference, ours=False), Driver("wrapper", wrapper, alone=False))
 DRIVERS = OURS + (REFERENCES if reference_there() else ())

@@ -41,11 +41,14 @@ class Talk:
 
 @dataclass(frozen=True)
 class Driver:
-    """`cold`: the controls are read at each session. `ours`: false for the reference. `alone`: nothing is wrapped."""
+    """`cold`: the controls are read at each session. `tcp`: it sets the TCP variables itself, whatever the session's
+    environment lacks. `ours`: false for the reference. `alone`: nothing is wrapped.
+    """
 
     name: str
     open: Callable[[QmailHome, dict[str, str]], AbstractContextManager[Talk]]
     cold: bool = True
+    tcp: bool = False
     ours: bool = True
     alone: bool = True
 

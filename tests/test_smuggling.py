@@ -115,7 +115,7 @@ def cells(matrix: "dict[str, tuple[bytes, str, bytes]] | dict[str, tuple[bytes, 
         for driver in DRIVERS
         for name, cell in matrix.items()
         if driver.ours or not "".join(str(part) for part in cell[3:])
-        for split in splits(cell[0])
+        for split in (splits(cell[0]) if driver.ours else [None])
     ]
 
 

@@ -51,8 +51,8 @@ class Case:
     log: list[bytes] | None = None
 
     def fits(self, driver: Driver) -> bool:
-        """Whether the case says something about this driver: a warm one has its own mind about TCP variables."""
-        told = driver.cold or not (self.cold or None in self.env.values())
+        """Whether the case says something about this driver."""
+        told = (driver.cold or not self.cold) and not (driver.tcp and None in self.env.values())
         return told and (driver.ours or not self.ours) and (driver.alone or not self.alone)
 
 

@@ -116,6 +116,9 @@ class Passage(Wire):
         """What `block` makes sure to be of the message, ready to be sent."""
         fresh = self.fresh
         wire = self.cut(block)
+        if wire.count(b"\n") != wire.count(b"\r\n"):
+            self.stray = True
+            return b""
         if fresh and wire.startswith(b".\r"):
             wire = b"." + wire
         return wire.replace(b"\r\n.\r", b"\r\n..\r")

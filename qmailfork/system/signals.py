@@ -25,5 +25,6 @@ __all__ = [
     "SIG_BLOCK", "SIG_DFL", "SIG_IGN", "SIG_UNBLOCK", "alarm", "pthread_sigmask", "set_wakeup_fd", "signal",
 ]  # fmt: skip
 
-# What is ignored stays so over an exec: Python's own SIGPIPE, and whatever a parent left behind (nohup).
-IGNORED = [number for number in valid_signals() if getsignal(number) == SIG_IGN]
+# What is ignored stays so over an exec: Python's own SIGPIPE, whatever a parent left behind (nohup), and SIGINT, which
+# the listener's workers leave to their parent.
+IGNORED = [number for number in valid_signals() if number == SIGINT or getsignal(number) == SIG_IGN]

@@ -53,7 +53,7 @@ if reference_there():
 
 @pytest.mark.timeout(0 if NIGHT else 300)
 @ROUNDS
-@BUDGET
+@settings(BUDGET, max_examples=ROUND if NIGHT else DAY // 5)
 @given(site=st.sampled_from(BY_RULES), stream=st.one_of(streams.SESSION, streams.mutated()))
 def test_our_warm_servers_do_as_the_cold_one(ours: Ours, warm: OnSocket, round: int, site: Site, stream: bytes) -> None:
     cold = ours.run(site, stream)

@@ -1,4 +1,4 @@
-/* A checker for tests that writes down how it was started, then exits: record FILE [CODE]
+/* A program for tests that writes down how it was started, then exits: record [FILE [CODE]], FILE or else FAKE_RECORD.
  * FILE gets fields that each end in NUL: `cwd=`, `pgrp=`, `pid=`, `arg=` (each argument), `fd=` (each open
  * descriptor), `file0=` (the device of descriptor 0), `ignored=` and `blocked=` (each such signal), `env=` (each
  * variable). FILE appears by rename(2), complete. */
@@ -37,20 +37,20 @@ int main(int argc, char **argv)
   char where[4096], draft[4096];
   int open_ones[1024], count = 0, descriptor;
   FILE *to;
-  char **variable;
-  if (argc < 2) return 1;
+  char **argument, **variable;
+  const char *file = argc > 1 ? argv[1] : getenv("FAKE_RECORD");
+  if (!file) return 1;
   for (descriptor = 1023; descriptor >= 0; --descriptor)
     if (fcntl(descriptor, F_GETFD) != -1) open_ones[count++] = descriptor;
-  snprintf(draft, sizeof draft, "%s.%ld", argv[1], (long)getpid());
+  snprintf(draft, sizeof draft, "%s.%ld", file, (long)getpid());
   if (!(to = fopen(draft, "w"))) return 1;
   fprintf(to, "cwd=%s%c", getcwd(where, sizeof where) ? where : "", 0);
   fprintf(to, "pid=%ld%cpgrp=%ld%c", (long)getpid(), 0, (long)getpgrp(), 0);
   descriptors(to, open_ones, count);
   signals(to);
-  while (*argv) fprintf(to, "arg=%s%c", *argv++, 0);
+  for (argument = argv; *argument; ++argument) fprintf(to, "arg=%s%c", *argument, 0);
   for (variable = environ; *variable; ++variable) fprintf(to, "env=%s%c", *variable, 0);
   if (fclose(to)) return 1;
-  argv -= argc;
-  if (rename(draft, argv[1]) == -1) return 1;
+  if (rename(draft, file) == -1) return 1;
   return argc > 2 ? atoi(argv[2]) : 0;
 }

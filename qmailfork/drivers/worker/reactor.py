@@ -6,7 +6,8 @@ it keeps the time, the signals and the name server, and learns of a batch of eve
 
 It also keeps uvloop alive. libuv takes a descriptor out of the kernel's list at the end of a turn, and calls abort()
 where it was closed since its reader was removed, as happens under large mail. Where there is no epoll (FreeBSD), the
-loop watches the descriptors itself, and they are closed one turn later.
+loop watches the descriptors itself, and they are closed one turn later. Then libuv has to be reminded, too: it tells
+once of a descriptor with an error on it and no more, whoever has yet to find the error behind what can be read.
 """
 
 import asyncio
@@ -27,13 +28,20 @@ class Reactor:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
+        self._forgets = type(loop).__module__.startswith("uvloop")
         self._readers: set[int] = set()
         self._writers: set[int] = set()
 
     def on_readable(self, descriptor: int, call: "Call") -> None:
         """Call whenever `descriptor` can be read, until told otherwise."""
         self._readers.add(descriptor)
-        self.loop.add_reader(descriptor, call)
+        self.loop.add_reader(descriptor, self._readable, descriptor, call)
+
+    def _readable(self, descriptor: int, call: "Call") -> None:
+        if self._forgets:
+            self.loop.remove_reader(descriptor)
+            self.loop.add_reader(descriptor, self._readable, descriptor, call)
+        call()
 
     def on_writable(self, descriptor: int, call: "Call") -> None:
         """Call whenever `descriptor` can be written, until told otherwise."""
