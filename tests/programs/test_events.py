@@ -76,7 +76,7 @@ def test_what_spamcontrol_has_no_word_for_is_unsaid(name: str) -> None:
 @pytest.mark.parametrize("name", MADE)
 def test_a_condition_has_three_parts(name: str) -> None:
     action, kind, condition = MADE[name](b"x").condition.split(b"::")
-    assert action in (b"Accept", b"Reject", b"Error", b"Info")
+    assert action in (b"Accept", b"Reject", b"Error", b"Info", b"Shadow")
     assert kind in (b"SNDR", b"ORIG", b"RCPT", b"DATA")
     assert condition
 

@@ -154,7 +154,8 @@ class _Consultation:
         elif len(self._answer) > self._request.LONGEST:
             self._end(BROKEN)
         elif self._request.end in self._answer:
-            self._end(ANSWERED if self._answer.endswith(self._request.end) else BROKEN)
+            end = self._request.end
+            self._end(ANSWERED if self._answer.index(end) + len(end) == len(self._answer) else BROKEN)
 
     def _lost(self) -> None:
         """The connection ended. One that was kept may have been closed while idle, and with it all the others."""
