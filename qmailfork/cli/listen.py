@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from qmailfork.conversation.settings import ControlFault
 from qmailfork.drivers.listener import Listener
 from qmailfork.drivers.worker.options import Options
 from qmailfork.drivers.worker.worker import Sockets
@@ -102,11 +103,11 @@ def listen(**given: Any) -> None:
     The options with one letter are tcpserver's, with its meaning and its defaults. HOST and PORT may be left out
     where there is --handoff.
     """  # fmt: skip
-    null = spawn.seal()
     try:
+        null = spawn.seal()
         listening = bind(given)
         become(given["uid"], given["gid"], given["from_environment"])
-    except (sockets.BindFault, OSError, ValueError) as fault:
+    except (ControlFault, sockets.BindFault, OSError, ValueError) as fault:
         raise Fatal(str(fault)) from None
     if given["print_port"]:
         click.echo(listening.tcp[0].getsockname()[1] if listening.tcp else 0)

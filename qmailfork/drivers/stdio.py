@@ -32,10 +32,10 @@ class Terminated(Exception):
 
 def main() -> int:
     """Serve the client on descriptors 0 and 1: the exit status."""
-    null = spawn.seal()
     environment = config.received()
     style, number = config.style(environment), posix.getpid()
     try:
+        null = spawn.seal()
         controls = _at_home(environment)
     except ControlFault as fault:
         event = events.controls(str(fault).encode(errors="surrogateescape"))
@@ -119,10 +119,14 @@ class Driver:
     def _run(self, request: requests.Run) -> Outcome:
         began = monotonic()
         try:
-            environment = {**self._environment, **request.environment}
-            pid, pipe = spawn.capture(request.argv, environment, self._null, LOG)
+            return self._check(request, began)
         except OSError as fault:
             return Outcome(UNSTARTED, fault.errno or 0, b"", (monotonic() - began) * 1000)
+
+    def _check(self, request: requests.Run, began: float) -> Outcome:
+        """Run a checker. Raises OSError where it cannot be started, or not be waited for."""
+        environment = {**self._environment, **request.environment}
+        pid, pipe = spawn.capture(request.argv, environment, self._null, LOG)
         try:
             return children.outcome(pid, pipe, request.seconds, request.OUTPUT, began)
         finally:

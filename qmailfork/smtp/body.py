@@ -4,11 +4,13 @@ Only CR LF . CR LF ends a message. A bare LF anywhere before that is a stray new
 whoever sends one may mean to smuggle. A CR without LF is kept as it is. Lines are stored with LF alone; a dot at
 the start of a line is taken off, save before a CR.
 
-`Body.feed` cuts what belongs to the message from what arrives; `decode` turns it into what is stored. A block may
-end anywhere: what cannot be decided yet (a CR, a dot at the start of a line) waits for the next one.
+`Body.feed` cuts what belongs to the message from what arrives and turns it into what is stored. A block may end
+anywhere: what cannot be decided yet (a CR, a dot at the start of a line) waits for the next one. Searching for two
+octets or more is slow beside searching for one: where a block has no dot at all, nothing that has one is looked for.
 """
 
 MAX_HOPS = 100
+MANY = 4096  # lines in one block: to join so many takes more memory than the block
 
 
 class Body:
@@ -33,16 +35,19 @@ class Body:
         """The stored form of what `block` completes."""
         fresh = self._fresh
         wire = self._cut(self._waiting + block)
-        if wire.count(b"\n") != wire.count(b"\r\n"):
+        stored = _stored(_unstuffed(wire, fresh))
+        if stored is None:
             self.stray = True
             return b""
         if self._header:
             self._count_hops(wire)
-        return decode(wire, fresh)
+        return stored
 
     def _cut(self, data: bytes) -> bytes:
         """What of `data` is surely of the message; sets `ended` and `rest`, or what has to wait."""
-        end = -2 if self._fresh and data.startswith(b".\r\n") else data.find(b"\r\n.\r\n")
+        end = -1
+        if b"." in data:
+            end = -2 if self._fresh and data.startswith(b".\r\n") else data.find(b"\r\n.\r\n")
         if end != -1:
             end += 2
             self.ended = True
@@ -69,15 +74,25 @@ class Body:
         self.hops += seen.count(b"\nreceived") + seen.count(b"\ndelivered")
 
 
-def decode(wire: bytes, fresh: bool) -> bytes:
-    """Whole decided `wire` octets as stored; `fresh` where they begin at the start of a line."""
+def _unstuffed(wire: bytes, fresh: bool) -> bytes:
+    """Decided `wire` octets without the dots before lines; `fresh` where they begin at the start of one."""
+    if b"." not in wire:
+        return wire
     if fresh and wire.startswith(b".") and not wire.startswith(b".\r"):
         wire = wire[1:]
     if b"\r\n." in wire:
         if b"\r\n.\r" in wire:
             wire = wire.replace(b"\r\n.\r", b"\r\n..\r")
         wire = wire.replace(b"\r\n.", b"\r\n")
-    return wire.replace(b"\r\n", b"\n")
+    return wire
+
+
+def _stored(text: bytes) -> bytes | None:
+    """`text` with LF for CR LF; None where there is an LF without its CR."""
+    lines = text.split(b"\r\n")
+    if len(lines) <= MANY:
+        return None if b"\n" in b"".join(lines) else b"\n".join(lines)
+    return text.replace(b"\r\n", b"\n") if text.count(b"\n") == len(lines) - 1 else None
 
 
 def _undecided(data: bytes, fresh: bool) -> int:

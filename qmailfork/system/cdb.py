@@ -11,21 +11,12 @@ class Database:
 
     __slots__ = ("_path", "_reader")
 
-    _open: "dict[bytes, Database]" = {}  # noqa: RUF012  # opened once, as qmail-smtpd does
-
     def __init__(self, path: bytes) -> None:
         self._path = path
         try:
             self._reader = cdblib.Reader.from_file_path(path)
         except Exception as fault:
             raise self._damaged(fault) from None
-
-    @classmethod
-    def at(cls, path: bytes) -> "Database":
-        """The database at `path`, opened at most once."""
-        if path not in cls._open:
-            cls._open[path] = cls(path)
-        return cls._open[path]
 
     def get(self, key: bytes) -> bytes | None:
         """The first value under `key`, None where there is none."""

@@ -83,9 +83,14 @@ def outcome(pid: int, pipe: int, seconds: float | None, keep: int, began: float)
     """Wait for the program `pid`, which writes to `pipe`, and say how it ended.
 
     It ends when its own process does, whoever else holds the pipe. At the end of `seconds` (None: no limit) its group
-    is killed, as it is when the wait is broken off by an exception. `began` is a monotonic time.
+    is killed, as it is when the wait is broken off by an exception. `began` is a monotonic time. Raises OSError where
+    there is no descriptor to watch it by.
     """
-    wait = Wait(pid, pipe, keep)
+    try:
+        wait = Wait(pid, pipe, keep)
+    except OSError:  # no descriptor to watch it by
+        _kill(pid)
+        raise
     left = None if seconds is None else began + seconds - monotonic()
     try:
         while wait.status is None and (left is None or left > 0):
@@ -94,12 +99,16 @@ def outcome(pid: int, pipe: int, seconds: float | None, keep: int, began: float)
     finally:
         wait.close()
         if wait.status is None:
-            spawn.kill_group(pid, signals.SIGKILL)
-            posix.waitpid(pid, 0)
+            _kill(pid)
     took = (monotonic() - began) * 1000
     if wait.status is None:
         return Outcome(EXPIRED, 0, wait.output, took, int(time()))
     return ended(wait.status, wait.output, took)
+
+
+def _kill(pid: int) -> None:
+    spawn.kill_group(pid, signals.SIGKILL)
+    posix.waitpid(pid, 0)
 
 
 def ended(status: int, output: bytes, milliseconds: float) -> Outcome:

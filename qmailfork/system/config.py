@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from qmailfork.programs.journal import Style
+    from qmailfork.system.cdb import Database
 
 HOME = b"/var/qmail"
 COERCED = (b"C.UTF-8", b"C.utf8", b"UTF-8")
@@ -68,10 +69,14 @@ def _cdb(path: bytes) -> "Callable[[bytes], bool] | None":
     except OSError as fault:
         raise files.unreadable(path, fault) from None
 
-    def has(key: bytes) -> bool:
-        from qmailfork.system import cdb  # noqa: PLC0415  # most sessions never need the library
+    opened: list[Database] = []
 
-        return cdb.Database.at(path).get(key) is not None
+    def has(key: bytes) -> bool:
+        if not opened:  # most sessions never need it
+            from qmailfork.system.cdb import Database  # noqa: PLC0415  # the library is as dear as the session
+
+            opened.append(Database(path))
+        return opened[0].get(key) is not None
 
     return has
 
@@ -93,7 +98,7 @@ def settings(controls: Controls, environment: "Mapping[bytes, bytes]") -> Settin
     result.queue = environment.get(b"QMAILQUEUE", queue.DEFAULT)
     result.loglevel = _loglevel(environment)
     result.checkers = checkers.Contract(environment)
-    if environment.get(b"QMAILFORK_LOG", b"spamcontrol") not in STYLES:
+    if (environment.get(b"QMAILFORK_LOG") or b"spamcontrol") not in STYLES:
         result.checkers.complaints.append(b"QMAILFORK_LOG=" + environment[b"QMAILFORK_LOG"])
     return result
 

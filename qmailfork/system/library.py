@@ -1,5 +1,9 @@
 """Libraries that only some sessions need, imported when one does."""
 
+import sys
+
+from qmailfork.conversation.settings import ControlFault
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
@@ -8,7 +12,7 @@ if TYPE_CHECKING:
 def load(name: str) -> "ModuleType":
     """The module `name`, with site's help where it does not stand beside this package (a clone, an editable install).
 
-    Raises ImportError.
+    Raises ControlFault where it is not installed.
     """
     try:
         return __import__(name)
@@ -16,4 +20,7 @@ def load(name: str) -> "ModuleType":
         import site  # noqa: PLC0415  # a session under tcpserver starts without it
 
         site.main()
+    try:
         return __import__(name)
+    except ImportError:
+        raise ControlFault(f"{sys.executable}: the Python library {name} is not installed") from None

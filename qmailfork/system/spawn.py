@@ -6,6 +6,7 @@ given, default signals, an empty mask, and a process group of its own. The worki
 
 import posix
 
+from qmailfork.conversation.settings import ControlFault
 from qmailfork.system.signals import IGNORED
 
 TYPE_CHECKING = False
@@ -18,17 +19,26 @@ RESERVED = 9  # the highest descriptor that a program may be given
 def seal() -> int:
     """Close to programs what this process inherited, and keep 3 to RESERVED occupied: a pipe of ours never stands
     where one of a program's descriptors goes. Returns a descriptor of /dev/null. Call it once, at the start.
+
+    Raises ControlFault where so many descriptors cannot be had.
     """
-    null = posix.open("/dev/null", posix.O_RDWR | posix.O_CLOEXEC)
-    for descriptor in _inherited():
-        try:
-            posix.set_inheritable(descriptor, False)
-        except OSError:
-            continue  # the directory's own, closed by now
-    while null <= RESERVED:
-        posix.set_inheritable(null, null <= 2)  # where we came without a standard descriptor, /dev/null is it
-        null = posix.dup(null)
+    try:
+        null = posix.open("/dev/null", posix.O_RDWR | posix.O_CLOEXEC)
+        for descriptor in _inherited():
+            _withhold(descriptor)
+        while null <= RESERVED:
+            posix.set_inheritable(null, null <= 2)  # where we came without a standard descriptor, /dev/null is it
+            null = posix.dup(null)
+    except OSError as fault:
+        raise ControlFault(f"descriptors up to {RESERVED + 1}: {fault.strerror}") from None
     return null
+
+
+def _withhold(descriptor: int) -> None:
+    try:
+        posix.set_inheritable(descriptor, False)
+    except OSError:
+        pass  # the directory's own, closed by now
 
 
 def _inherited() -> "Iterable[int]":

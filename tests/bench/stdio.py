@@ -25,9 +25,9 @@ def cold(place: Place) -> Row:
     quit_file = place.said("quit", b"QUIT\r\n")
     env = place.environment()
     ours, theirs = in_turns(
-        place.runs * 4,
-        lambda: timed(smtpd(), env, quit_file, 5),
-        lambda: timed([*PYTHON, "-c", "pass"], env, quit_file, 5),
+        place.runs * 10,
+        lambda: timed(smtpd(), env, quit_file),
+        lambda: timed([*PYTHON, "-c", "pass"], env, quit_file),
     )
     more = ours.best - theirs.best
     result = f"{milliseconds(more)} more (medians {milliseconds(ours.median - theirs.median)})"

@@ -8,6 +8,8 @@ import pytest
 from checkerforms import resident
 from nameserver import serving
 
+from tests.support import wait_for
+
 PROGRAM = "dnsbl"
 ZONE = dnszones.LISTS
 CLIENT = {
@@ -75,6 +77,21 @@ def test_forged_packets_do_not_answer(client):
             for packet in (b"", b"x", query, wrong_ident, wrong_name, cut_off):
                 forger.sendto(packet, source)
             forger.sendto(query[:2] + b"\x81\x83" + query[4:], source)
+            assert connection.recv(100) == b"action=DUNNO\n\n"
+
+
+def test_a_request_that_is_being_answered_is_finished_before_the_end(client, tmp_path):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as slow:
+        slow.bind(("127.0.0.1", 0))
+        slow.settimeout(30)
+        settings = client(DNSBL="bl.test", DNSBL_TIMEOUT="20", XF_NAMESERVER=f"127.0.0.1:{slow.getsockname()[1]}")
+        path = tmp_path / "socket"
+        with resident("dnsbl", settings, f"unix:{path}") as server, server.connect() as connection:
+            connection.sendall(b"request=smtpd_access_policy\nclient_address=192.0.2.66\n\n")
+            query, source = slow.recvfrom(512)
+            server.process.terminate()
+            wait_for(lambda: not path.exists(), what="the end of listening")
+            slow.sendto(query[:2] + b"\x81\x83" + query[4:], source)
             assert connection.recv(100) == b"action=DUNNO\n\n"
 
 

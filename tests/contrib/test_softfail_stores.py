@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import fcntl
 import pathlib
 import random
@@ -10,6 +11,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 
@@ -244,16 +246,40 @@ def test_a_store_that_is_down_costs_one_line(tmp_path: pathlib.Path, address: st
     assert done.stdout == ""
 
 
+@contextlib.contextmanager
+def stopped(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Stop a server and its children, which then hang, and let them go on afterwards."""
+    try:
+        subprocess.run(["pkill", "-STOP", "-P", str(process.pid)], check=False)
+        process.send_signal(signal.SIGSTOP)
+        yield
+    finally:
+        process.send_signal(signal.SIGCONT)
+        subprocess.run(["pkill", "-CONT", "-P", str(process.pid)], check=False)
+
+
 @pytest.mark.parametrize("kind", ["redis", "postgresql"])
 def test_a_server_that_hangs_is_waited_for_no_longer_than_told(kind: str, tmp_path: pathlib.Path) -> None:
     with storeservers.redis(tmp_path) if kind == "redis" else storeservers.postgresql() as server:
         env = {**ENVELOPE, "SOFTFAIL_STORE": server.address, "SOFTFAIL_TIMEOUT": "300"}
-        server.process.send_signal(signal.SIGSTOP)
-        done = forked("softfail", env)
-        server.process.send_signal(signal.SIGCONT)
+        with stopped(server.process):
+            done = forked("softfail", env)
     assert done.returncode == 0
     assert done.stderr.count("\n") == 1
     assert "no answer within 0.3 seconds" in done.stderr or "Timeout" in done.stderr
+
+
+@pytest.mark.parametrize("kind", ["redis", "postgresql"])
+def test_a_call_left_behind_ends(kind: str, tmp_path: pathlib.Path) -> None:
+    with storeservers.redis(tmp_path) if kind == "redis" else storeservers.postgresql() as server:
+        pool = stores.Pool()
+        pool.check(server.address, one(1), 5)  # seconds, after which Redis' library gives up by itself
+        before = threading.active_count()
+        with stopped(server.process):
+            for _ in range(3):
+                with pytest.raises(stores.StoreDown):
+                    pool.check(server.address, one(2), 0.1)
+            storeservers.wait_until(lambda: threading.active_count() == before)
 
 
 def test_a_resident_outlives_its_server(tmp_path: pathlib.Path) -> None:

@@ -1,10 +1,11 @@
 """xf-spf against a real name server on loopback: what it does with each result, in each of its forms."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import dnszones
 import pytest
-from checkerforms import forked, resident
+from checkerforms import ask, forked, resident
 
 PROGRAM = "xf-spf"
 ZONE = dnszones.SPF
@@ -206,3 +207,20 @@ def test_resident_it_answers_as_a_policy_server(client, tmp_path):
         assert bad == "554 5.7.1 SPF fail: explains.test explains: 192.0.2.1 is not ours; a@explains.test knows"
         late = server.ask(client_address="192.0.2.1", sender="a@servfail.test", helo_name="h.example")
         assert late.startswith("450 4.7.1 SPF temperror: ")
+
+
+def test_a_resident_keeps_its_clients_apart(residents):
+    server = residents(3)
+    wanted = {
+        "pass": "DUNNO",
+        "fail": "554 5.7.1 SPF fail: fail.test does not let 192.0.2.1 send for it",
+        "none": "DUNNO",
+    }
+
+    def talk(domain):
+        with server.connect() as connection:
+            request = {"client_address": "192.0.2.1", "sender": f"x@{domain}.test", "helo_name": "h.example"}
+            return {ask(connection, **request) for _ in range(10)}
+
+    with ThreadPoolExecutor(12) as pool:
+        assert list(pool.map(talk, list(wanted) * 4)) == [{action} for action in wanted.values()] * 4

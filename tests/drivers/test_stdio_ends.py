@@ -13,7 +13,7 @@ import pytest
 
 from tests.drivers.session import HELO, MAIL, RCPT
 from tests.servers import Talk, stdio
-from tests.support import QmailHome, alive, smtpd, wait_for
+from tests.support import QmailHome, alive, run_session, smtpd, wait_for
 
 TO_DATA = [HELO, MAIL, RCPT, "DATA"]
 MESSAGE = b"Subject: x\r\n\r\nhello\r\n"
@@ -229,3 +229,14 @@ def test_a_log_that_is_gone_does_not_stop_the_mail(home: QmailHome, closed: str)
 
 def stdio_argv(without_log: bool) -> list[str]:
     return ["sh", "-c", 'exec "$@" 2>&-', "sh", *smtpd()] if without_log else smtpd()
+
+
+@pytest.mark.parametrize("limit", range(5, 19))
+def test_with_few_descriptors_it_says_what_it_cannot_do(home: QmailHome, limit: int) -> None:
+    argv = ["sh", "-c", f'ulimit -n {limit}; exec "$@"', "sh", *smtpd()]
+    done = run_session(argv, home.environment(SMTPEXTFORK="fakes/exit 0", SMTPEXTFORKFAIL="defer"), SESSION)
+    assert done.output.startswith((b"421 unable to read controls (#4.3.0)\r\n", b"220 "))
+    assert all(line.startswith("qmail-smtpd: pid ") for line in done.log)
+    queued = done.output.count(b" qp ")
+    assert len(home.messages()) == queued
+    assert any("Too?many?open?files" in line or "Extfork_Exec" in line for line in done.log) == (queued == 0)

@@ -27,7 +27,9 @@ def test_so_it_is_for_one_that_is_not_taken(home: QmailHome, fake: str) -> None:
     assert large - small <= 4 * KIB
 
 
-@pytest.mark.parametrize("piece", [b"x" * 78_000, b"\r" * 78_000, b"Received: x\r\n" * 6000, b".\r" * 39_000])
+@pytest.mark.parametrize(
+    "piece", [b"x" * 78_000, b"\r" * 78_000, b"Received: x\r\n" * 6000, b".\r" * 39_000, b"\r\n" * 39_000]
+)
 def test_so_it_is_for_odd_messages(home: QmailHome, piece: bytes) -> None:
     with stdio(home, home.environment()) as talk:
         begin(talk)

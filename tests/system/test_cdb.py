@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from qmailfork.conversation.settings import ControlFault
+from qmailfork.system import config
 from qmailfork.system.cdb import Database
+from tests.support import QmailHome
 from tests.ucspi import tcprules
 
 DOMAINS = [f"{number}.example" for number in range(300)]
@@ -69,8 +71,25 @@ def test_none_and_a_directory_are_faults(tmp_path: Path) -> None:
             Database(bytes(path))
 
 
-def test_it_is_opened_once(good: Path) -> None:
-    first = Database.at(bytes(good))
-    good.unlink()
-    assert Database.at(bytes(good)) is first
-    assert first.get(b"7.example") == b""
+def test_the_controls_open_it_once(good: Path, home: QmailHome) -> None:
+    place = home.path / "control" / "morercpthosts.cdb"
+    good.rename(place)
+    controls = config.Controls(bytes(home.path))
+    assert controls.more_rcpthosts
+    assert controls.more_rcpthosts(b"7.example")
+    place.unlink()
+    assert controls.more_rcpthosts(b"7.example")
+
+
+def test_controls_read_again_open_the_new_one(good: Path, home: QmailHome) -> None:
+    home.more_rcpthosts(["old.example"])
+    assert_has(home, b"old.example", b"7.example")
+    good.rename(home.path / "control" / "morercpthosts.cdb")
+    assert_has(home, b"7.example", b"old.example")
+
+
+def assert_has(home: QmailHome, there: bytes, absent: bytes) -> None:
+    has = config.Controls(bytes(home.path)).more_rcpthosts
+    assert has
+    assert has(there)
+    assert not has(absent)

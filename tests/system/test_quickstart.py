@@ -175,7 +175,7 @@ def test_many_first_runs_at_once(tree: Path, home: QmailHome) -> None:
     assert leftovers(tree) == []
     seen = bundle_of(tree).stat()
     noop(tree, home)
-    assert bundle_of(tree).stat() == seen
+    assert (bundle_of(tree).stat().st_ino, bundle_of(tree).stat().st_mtime_ns) == (seen.st_ino, seen.st_mtime_ns)
 
 
 def test_a_tree_that_was_moved(tree: Path, home: QmailHome, tmp_path_factory: pytest.TempPathFactory) -> None:

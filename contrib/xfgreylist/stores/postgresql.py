@@ -8,6 +8,7 @@ The schema is made by whoever first finds that it is missing.
 from __future__ import annotations
 
 import os
+import socket
 from functools import partial
 
 import psycopg
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 SCHEMA = os.path.join(os.path.dirname(__file__), "postgresql.sql")
 SCHEMA_LOCK = 0x736F667466616C  # «softfal», the advisory lock of whoever makes the schema
 MISSING = (errors.InvalidSchemaName, errors.UndefinedFunction, errors.UndefinedTable)
+CONNECT = 2  # seconds after which a connect that was left behind gives up; libpq knows no fewer
 BATCH = 1000  # rows in one statement
 
 CHECK = "SELECT reason, seconds, entry FROM softfail.check_1(" + ", ".join(["%s"] * 13) + ")"
@@ -50,7 +52,9 @@ class PostgreSQL:
         self.guarded = Guard("PostgreSQL", seconds)
         options = f"-c statement_timeout={max(int(seconds * 1000), 1)}"  # a late answer is not worth its work
         self.base = self.guarded(
-            lambda: psycopg.connect(address, autocommit=True, prepare_threshold=None, options=options)
+            lambda: psycopg.connect(
+                address, autocommit=True, prepare_threshold=None, options=options, connect_timeout=CONNECT
+            )
         )
 
     def limit(self, seconds: float) -> None:
@@ -58,9 +62,15 @@ class PostgreSQL:
         self.guarded.seconds = seconds
 
     def close(self) -> None:
-        """Close the connection."""
-        if not self.guarded.late:
-            self.base.close()
+        """Close the connection; a call that was left behind gets an end of file, and is over."""
+        try:
+            if not self.guarded.late:
+                self.base.close()
+                return
+            with socket.socket(fileno=os.dup(self.base.fileno())) as connection:
+                connection.shutdown(socket.SHUT_RDWR)
+        except (psycopg.Error, OSError):  # it has ended by itself
+            pass
 
     def check(self, ask: Ask) -> Decision:
         """Have the function decide and write down."""

@@ -60,7 +60,11 @@ class SQLite:
         if fresh:
             _lend(path)
             _lend(path + "-turn")
-        self._patiently(self._prepare)
+        try:
+            self._patiently(self._prepare)
+        except StoreDown:
+            self.close()
+            raise
 
     def limit(self, seconds: float) -> None:
         """Set how long each call may take."""
