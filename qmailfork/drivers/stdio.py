@@ -125,12 +125,14 @@ class Driver:
 
     def _check(self, request: requests.Run, began: float) -> Outcome:
         """Run a checker. Raises OSError where it cannot be started, or not be waited for."""
-        environment = {**self._environment, **request.environment}
-        pid, pipe = spawn.capture(request.argv, environment, self._null, LOG)
+        ours, its = posix.pipe()
         try:
-            return children.outcome(pid, pipe, request.seconds, request.OUTPUT, began)
+            environment = {**self._environment, **request.environment}
+            pid = spawn.launch(request.argv, environment, ((self._null, 0), (its, 1)))
+            return children.outcome(pid, ours, request.seconds, request.OUTPUT, began)
         finally:
-            posix.close(pipe)
+            posix.close(ours)
+            posix.close(its)  # only now: the end of the output would wake us, and then the program's end again
 
     def _open(self, request: requests.Open) -> Opened | bytes:
         try:
