@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.handoffs import HANDOFFS
 from tests.listeners import LISTENERS
 from tests.support import QmailHome, build_fakes
 
@@ -20,6 +21,7 @@ def listeners_end() -> Iterator[None]:
     """The listeners that served transcripts end with the tests."""
     yield
     LISTENERS.close()
+    HANDOFFS.close()
 
 
 @pytest.fixture

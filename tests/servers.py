@@ -37,12 +37,15 @@ class Talk:
 
 @dataclass(frozen=True)
 class Driver:
-    """`cold`: the controls are read at each session. `ours`: false for the reference."""
+    """`cold`: the controls are read at each session. `ours`: false for the reference. `bytewise`: whether octets that
+    are sent one by one surely arrive so; on TCP they may not.
+    """
 
     name: str
     open: Callable[[QmailHome, dict[str, str]], AbstractContextManager[Talk]]
     cold: bool = True
     ours: bool = True
+    bytewise: bool = True
 
 
 @contextmanager
