@@ -38,7 +38,8 @@ class Talk:
 @dataclass(frozen=True)
 class Driver:
     """`cold`: the controls are read at each session. `tcp`: it sets the TCP variables itself, whatever the session's
-    environment lacks. `ours`: false for the reference.
+    environment lacks. `ours`: false for the reference. `bytewise`: whether octets that are sent one by one surely
+    arrive so; on TCP they may not.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Driver:
     cold: bool = True
     tcp: bool = False
     ours: bool = True
+    bytewise: bool = True
 
 
 @contextmanager
