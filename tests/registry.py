@@ -5,7 +5,7 @@ from tests.servers import Driver, reference, reference_there, stdio, wrapper
 
 OURS = (
     Driver("stdio", stdio),
-    Driver("listener", LISTENERS.open, cold=False, tcp=True),
+    Driver("listener", LISTENERS.open, cold=False, tcp=True, bytewise=False),
     Driver("handoff", LISTENERS.hand_over, cold=False),
 )
 REFERENCES = (Driver("reference", reference, ours=False), Driver("wrapper", wrapper, alone=False))

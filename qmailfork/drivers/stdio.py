@@ -140,12 +140,15 @@ class Driver:
 
     def _check(self, request: requests.Run, began: float) -> Outcome:
         """Run a checker. Raises OSError where it cannot be started, or not be waited for."""
-        environment = spawn.merged(self._environment, request.environment)
-        pid, pipe = spawn.capture(request.argv, environment, self._null, LOG, request.captured)
+        ours, its = posix.pipe()
         try:
-            return children.outcome(pid, pipe, request.seconds, request.OUTPUT, began)
+            environment = spawn.merged(self._environment, request.environment)
+            log = () if request.captured == 1 else ((LOG, 1),)
+            pid = spawn.launch(request.argv, environment, ((self._null, 0), *log, (its, request.captured)))
+            return children.outcome(pid, ours, request.seconds, request.OUTPUT, began)
         finally:
-            posix.close(pipe)
+            posix.close(ours)
+            posix.close(its)  # only now: the end of the output would wake us, and then the program's end again
 
     def _consult(self, request: requests.Consult) -> Outcome:
         if self._residents is None:

@@ -6,6 +6,7 @@ import socket
 import time
 
 BACKLOG = 1000  # tcpserver's own 20 drops connections as soon as a hundred come at once
+FIRST = 3  # descriptor of LISTEN_FDS
 PATIENCE = 2.0  # seconds for the workers of an instance that was killed to let go of the address
 
 
@@ -75,9 +76,16 @@ def listen_unix(path: str, backlog: int) -> socket.socket:
 
 
 def _handed_over() -> list[socket.socket]:
-    if os.environ.get("LISTEN_PID") != str(os.getpid()):
+    """The TCP sockets that LISTEN_FDS tells of, where it means us. Raises BindFault."""
+    told = {name: os.environ.pop(name, "") for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")}
+    if told["LISTEN_PID"] != str(os.getpid()):
         return []
-    count = int(os.environ.get("LISTEN_FDS", "0"))
-    for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
-        os.environ.pop(name, None)
-    return [socket.socket(fileno=os.dup(descriptor)) for descriptor in range(3, 3 + count)]
+    listening = []
+    try:
+        for descriptor in range(FIRST, FIRST + int(told["LISTEN_FDS"])):
+            listening.append(socket.socket(fileno=os.dup(descriptor)))
+    except (ValueError, OSError):
+        raise BindFault(f"LISTEN_FDS={told['LISTEN_FDS']}: no such sockets") from None
+    if any(sock.family not in (socket.AF_INET, socket.AF_INET6) for sock in listening):
+        raise BindFault("LISTEN_FDS: a socket that is not TCP's")
+    return listening
