@@ -73,12 +73,16 @@ def _terminate(number: int, frame: object) -> None:
 class Driver:
     """Answers the conversation's requests, one after the other.
 
-    `environment` is the session's, `null` a descriptor of /dev/null, `log` writes an event.
+    `environment` is the session's, `null` a descriptor of /dev/null, `log` writes an event; programs have `errors`
+    as their descriptor 2.
     """
 
-    def __init__(self, environment: dict[bytes, bytes], null: int, log: "Callable[[Event], None]") -> None:
+    def __init__(
+        self, environment: dict[bytes, bytes], null: int, log: "Callable[[Event], None]", errors: int = LOG
+    ) -> None:
         self._environment = environment
         self._null = null
+        self._errors = errors
         self._queue: Handover | None = None
         self._answers: dict[type, Callable[[Any], object]] = {
             requests.Exchange: self._exchange,
@@ -96,11 +100,15 @@ class Driver:
         try:
             while True:
                 request = conversation.send(answer)
-                answer = self._answers[type(request)](request)
+                answer = self.answer(request)
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]  # the generator's own Ending
         finally:
             self._close_queue()
+
+    def answer(self, request: requests.Request) -> object:
+        """The answer to one request."""
+        return self._answers[type(request)](request)
 
     def _exchange(self, request: requests.Exchange) -> bytes | None:
         if request.reply:
@@ -128,7 +136,7 @@ class Driver:
         ours, its = posix.pipe()
         try:
             environment = {**self._environment, **request.environment}
-            pid = spawn.launch(request.argv, environment, ((self._null, 0), (its, 1)))
+            pid = spawn.launch(request.argv, environment, ((self._null, 0), (its, 1), (self._errors, 2)))
             return children.outcome(pid, ours, request.seconds, request.OUTPUT, began)
         finally:
             posix.close(ours)
@@ -136,7 +144,7 @@ class Driver:
 
     def _open(self, request: requests.Open) -> Opened | bytes:
         try:
-            self._queue = Handover(request.program, self._environment, LOG)
+            self._queue = Handover(request.program, self._environment, self._errors)
         except OSError as fault:
             return b"%b: %b" % (request.program, (fault.strerror or "").encode())
         return Opened(self._queue.pid, gmtime())
