@@ -80,12 +80,16 @@ def _terminate(number: int, frame: object) -> None:
 class Driver:
     """Answers the conversation's requests, one after the other.
 
-    `environment` is the session's, `null` a descriptor of /dev/null, `log` writes an event.
+    `environment` is the session's, `null` a descriptor of /dev/null, `log` writes an event; programs have `errors`
+    as their descriptor 2.
     """
 
-    def __init__(self, environment: dict[bytes, bytes], null: int, log: "Callable[[Event], None]") -> None:
+    def __init__(
+        self, environment: dict[bytes, bytes], null: int, log: "Callable[[Event], None]", errors: int = LOG
+    ) -> None:
         self._environment = environment
         self._null = null
+        self._errors = errors
         self._queue: Handover | None = None
         self._residents: Residents | None = None
         self._wrapped: Wrapped | None = None
@@ -111,11 +115,15 @@ class Driver:
         try:
             while True:
                 request = conversation.send(answer)
-                answer = self._answers[type(request)](request)
+                answer = self.answer(request)
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]  # the generator's own Ending
         finally:
             self._close_queue()
+
+    def answer(self, request: requests.Request) -> object:
+        """The answer to one request."""
+        return self._answers[type(request)](request)
 
     def _exchange(self, request: requests.Exchange) -> bytes | None:
         if request.reply:
@@ -143,8 +151,9 @@ class Driver:
         ours, its = posix.pipe()
         try:
             environment = spawn.merged(self._environment, request.environment)
-            log = () if request.captured == 1 else ((LOG, 1),)
-            pid = spawn.launch(request.argv, environment, ((self._null, 0), *log, (its, request.captured)))
+            log = () if request.captured == 1 else ((self._errors, 1),)
+            places = ((self._null, 0), *log, (its, request.captured), (self._errors, 2))
+            pid = spawn.launch(request.argv, environment, places)
             return children.outcome(pid, ours, request.seconds, request.OUTPUT, began)
         finally:
             posix.close(ours)
@@ -166,7 +175,7 @@ class Driver:
         from qmailfork.system.wrapped import Wrapped  # noqa: PLC0415  # few sessions wrap anything
 
         try:
-            self._wrapped = Wrapped(request.argv, self._environment)
+            self._wrapped = Wrapped(request.argv, self._environment, self._errors)
         except OSError as fault:
             return b"%b: %b" % (request.argv[0], (fault.strerror or "").encode())
         return None
@@ -183,7 +192,7 @@ class Driver:
     def _open(self, request: requests.Open) -> Opened | bytes:
         try:
             environment = spawn.merged(self._environment, request.environment)
-            self._queue = Handover(request.program, environment, LOG)
+            self._queue = Handover(request.program, environment, self._errors)
         except OSError as fault:
             return b"%b: %b" % (request.program, (fault.strerror or "").encode())
         return Opened(self._queue.pid, gmtime())
