@@ -15,11 +15,15 @@ from functools import cache
 from pathlib import Path
 
 from tests.smtpclient import Client
-from tests.support import PATIENCE, QmailHome, smtpd
+from tests.support import PATIENCE, PYTHON, QmailHome, smtpd
 
 QMAIL = Path("/var/qmail")
 REFERENCE = QMAIL / "bin" / "qmail-smtpd"
-BIND = f'mount --bind "$1" {QMAIL}/control && shift && exec "$@"'
+BIND = f"""
+import os, sys
+os.spawnvp(os.P_WAIT, "mount", ["mount", "--bind", sys.argv[1], "{QMAIL}/control"])
+os.execvp(sys.argv[2], sys.argv[2:])
+"""  # a shell would drop variables whose names begin with a digit
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,7 @@ class Talk:
 class Driver:
     """`cold`: the controls are read at each session. `tcp`: it sets the TCP variables itself, whatever the session's
     environment lacks. `ours`: false for the reference. `bytewise`: whether octets that are sent one by one surely
-    arrive so; on TCP they may not.
+    arrive so; on TCP they may not. `alone`: nothing is wrapped.
     """
 
     name: str
@@ -47,6 +51,7 @@ class Driver:
     cold: bool = True
     tcp: bool = False
     ours: bool = True
+    alone: bool = True
     bytewise: bool = True
 
 
@@ -73,13 +78,19 @@ def stdio(home: QmailHome, env: dict[str, str]) -> AbstractContextManager[Talk]:
 
 def in_namespace(control: Path, *argv: str) -> list[str]:
     """The argv that runs another one with `control` in the place of /var/qmail/control, for itself alone."""
-    return ["unshare", "-m", "sh", "-c", BIND, "sh", str(control), *argv]
+    return ["unshare", "-m", *PYTHON, "-c", BIND, str(control), *argv]
 
 
 def reference(home: QmailHome, env: dict[str, str]) -> AbstractContextManager[Talk]:
     """The C qmail-smtpd."""
     env = {"QMAILQUEUE": str(home.path / "bin" / "qmail-queue"), **env}
     return serve(in_namespace(home.path / "control", str(REFERENCE)), home, env)
+
+
+def wrapper(home: QmailHome, env: dict[str, str]) -> AbstractContextManager[Talk]:
+    """qmailfork-smtpd in front of the C qmail-smtpd."""
+    env = {"QMAILQUEUE": str(home.path / "bin" / "qmail-queue"), **env}
+    return serve(in_namespace(home.path / "control", *smtpd(str(REFERENCE))), home, env)
 
 
 @cache

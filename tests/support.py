@@ -63,7 +63,7 @@ def alive(pid: int) -> bool:
 def build_fakes(into: Path) -> Path:
     """Copies tests/fakes to the directory `into` and compiles what is C there; returns `into`."""
     into.mkdir(parents=True, exist_ok=True)
-    for source in sorted(FAKES.iterdir()):
+    for source in sorted(file for file in FAKES.iterdir() if file.is_file()):
         if source.suffix == ".c":
             subprocess.run(["cc", "-O1", "-o", str(into / source.stem), str(source)], check=True)
         else:

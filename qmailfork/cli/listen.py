@@ -93,8 +93,11 @@ def _count(lowest: int) -> click.IntRange:
 @click.option("--handoff", type=click.Path(), help="Take sessions from qmailfork-handoff at this Unix socket, too.")
 @click.argument("host", required=False)
 @click.argument("port", required=False)
+@click.argument("program", nargs=-1, type=click.UNPROCESSED)
 def listen(**given: Any) -> None:
     """Serve SMTP on HOST (0 is every address) and PORT, with no start-up for each connection.
+
+    With a PROGRAM, which speaks SMTP on its descriptors 0 and 1, stand in front of it.
 
     The options with one letter are tcpserver's, with its meaning and its defaults. HOST and PORT may be left out
     where there is --handoff.
@@ -142,6 +145,9 @@ def options(given: dict[str, Any]) -> Options:
     told.banner = os.fsencode(given["banner"])
     told.local_name = os.fsencode(given["local_name"]) if given["local_name"] is not None else None
     told.ident_seconds = given["ident_seconds"] if given["ident"] else 0.0
+    told.program = [os.fsencode(word) for word in given["program"]]
+    if told.program:
+        told.program[0] = spawn.located(told.program[0], os.environb)
     told.workers = given["workers"] or os.cpu_count() or 1
     return told
 

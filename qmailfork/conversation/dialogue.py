@@ -6,11 +6,12 @@ A MAIL that is refused changes nothing. STEPS is the whole of it: for each state
 entered when the reply is positive, or the reply that refuses the verb in that state.
 """
 
-from qmailfork.conversation import message, policy, recipient
+from qmailfork.conversation import checking, message, policy, recipient
 from qmailfork.conversation.requests import Ending
 from qmailfork.conversation.session import FRESH, READY, SENDER, Gone, Late, Overlong, Session
-from qmailfork.conversation.settings import ControlFault, Peer, Settings
+from qmailfork.conversation.settings import ControlFault, Settings
 from qmailfork.programs import events
+from qmailfork.programs.peer import Peer
 from qmailfork.smtp import address, commands, replies
 from qmailfork.smtp.commands import DATA, EHLO, HELO, HELP, MAIL, NOOP, QUIT, RCPT, RSET, VRFY
 
@@ -40,18 +41,24 @@ STEPS: dict[str, dict[bytes, str | bytes]] = {
 def converse(settings: Settings, peer: Peer) -> "Asking[Ending]":
     """One session from greeting to end."""
     session = Session(settings, peer)
-    yield from _open(session)
+    yield from announce(session)
+    session.owed.append(replies.greeting(settings.greeting))
+    return (yield from hold(session, lambda line: _obey(session, line)))
+
+
+def hold(session: Session, obey: "Callable[[bytes], Asking[bytes]]") -> "Asking[Ending]":
+    """Say to each line what `obey` says, up to the end."""
     try:
         while True:
             try:
-                reply = yield from _obey(session, (yield from session.line()))
+                reply = yield from obey((yield from session.line()))
             except Overlong:
                 yield from session.say(3, b"command line too long")
                 reply = replies.TOO_LONG
             session.owed.append(reply)
-    except _Quit:
-        return _ending(session, replies.closing(settings.greeting), 0)
-    except recipient.Hangup:
+    except Quit as quitting:
+        return _ending(session, quitting.reply, 0)
+    except checking.Hangup:
         return _ending(session, b"", 0)
     except Gone:
         yield from session.say(1, b"read error or connection closed")
@@ -66,16 +73,19 @@ def converse(settings: Settings, peer: Peer) -> "Asking[Ending]":
         return _ending(session, replies.NO_CONTROLS, 1)
 
 
-class _Quit(Exception):
-    """QUIT was said."""
+class Quit(Exception):
+    """QUIT was said, and this is the `reply`."""
+
+    def __init__(self, reply: bytes) -> None:
+        self.reply = reply
 
 
 def _ending(session: Session, reply: bytes, status: int) -> Ending:
     return Ending(b"".join(session.owed) + reply, status)
 
 
-def _open(session: Session) -> "Asking[None]":
-    """Log what there is to say at the start, and owe the greeting."""
+def announce(session: Session) -> "Asking[None]":
+    """Log what there is to say at the start."""
     settings, peer = session.settings, session.peer
     if settings.loglevel >= 2:
         yield session.note(events.connected(peer.ip, peer.host, peer.info, peer.local))
@@ -83,7 +93,6 @@ def _open(session: Session) -> "Asking[None]":
         yield session.note(events.config(complaint))
     if settings.checkers.unset_relay_list:
         yield session.note(events.relay_list_unset())
-    session.owed.append(replies.greeting(settings.greeting))
 
 
 def _obey(session: Session, line: bytes) -> "Asking[bytes]":
@@ -96,27 +105,38 @@ def _obey(session: Session, line: bytes) -> "Asking[bytes]":
     if isinstance(step, bytes):
         yield from session.say(3, b"refused: ", line)
         return step
+    if verb in session.held:
+        yield session.note(events.held(verb, session.held[verb]))
+        return session.held[verb]
     reply = yield from _HANDLERS[verb](session, argument)
     if verb == DATA or replies.is_positive(reply):
         session.state = step
     return reply
 
 
+def greeted(session: Session, argument: bytes, extended: bool) -> None:
+    """HELO or EHLO was accepted."""
+    session.helo, session.extended, session.held = argument, extended, {}
+
+
 def _hello(session: Session, argument: bytes) -> "Asking[bytes]":
-    session.helo = argument
+    greeted(session, argument, extended=False)
     yield from session.say(4, b"remote helo: ", argument)
     return replies.hello(session.settings.greeting)
 
 
 def _extended_hello(session: Session, argument: bytes) -> "Asking[bytes]":
-    session.helo = argument
+    greeted(session, argument, extended=True)
     yield from session.say(4, b"remote ehlo: ", argument)
     size = b"SIZE %d" % session.settings.databytes
     return replies.extended_hello(session.settings.greeting, (b"PIPELINING", size, b"8BITMIME"))
 
 
-def _mail(session: Session, argument: bytes) -> "Asking[bytes]":
-    """RFC 1870: a size that is announced above databytes is refused here."""
+def admit_sender(session: Session, argument: bytes) -> "Asking[tuple[bytes, int, bytes] | bytes]":
+    """The sender that MAIL names, the size it announces and its parameters; or the reply that refuses it.
+
+    RFC 1870: a size that is announced above databytes is refused here.
+    """
     try:
         sender, parameters = address.parse(argument)
         sender = policy.localized(session.settings, sender)
@@ -130,8 +150,15 @@ def _mail(session: Session, argument: bytes) -> "Asking[bytes]":
     if 0 < session.settings.databytes < int(size):
         yield session.note(events.too_big(b"", announced=True), sender)
         return replies.TOO_BIG
-    session.sender = sender
-    session.recipients = []
+    return sender, int(size), parameters
+
+
+def _mail(session: Session, argument: bytes) -> "Asking[bytes]":
+    found = yield from admit_sender(session, argument)
+    if isinstance(found, bytes):
+        return found
+    sender, size, _ = found
+    session.begin(sender, size)
     if session.settings.loglevel >= 2:
         yield session.note(events.sender_accepted(sender))
     return replies.OK
@@ -151,9 +178,15 @@ def _fixed(reply: bytes, words: bytes) -> "Callable[[Session, bytes], Asking[byt
     return handler
 
 
+def _reset(session: Session, argument: bytes) -> "Asking[bytes]":
+    session.held = {}
+    yield from session.say(4, b"remote rset")
+    return replies.FLUSHED
+
+
 def _quit(session: Session, argument: bytes) -> "Asking[bytes]":
     yield from session.say(4, b"quit, closing connection")
-    raise _Quit
+    raise Quit(replies.closing(session.settings.greeting))
 
 
 _HANDLERS: "dict[bytes, Callable[[Session, bytes], Asking[bytes]]]" = {
@@ -162,7 +195,7 @@ _HANDLERS: "dict[bytes, Callable[[Session, bytes], Asking[bytes]]]" = {
     MAIL: _mail,
     RCPT: recipient.accept,
     DATA: _data,
-    RSET: _fixed(replies.FLUSHED, b"remote rset"),
+    RSET: _reset,
     NOOP: _fixed(replies.OK, b"'noop'"),
     VRFY: _fixed(replies.VERIFY, b"vrfy"),
     HELP: _fixed(replies.HELP, b"help requested"),

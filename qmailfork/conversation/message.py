@@ -22,7 +22,7 @@ class StrayNewline(Exception):
 
 def accept(session: Session) -> "Asking[bytes]":
     """The reply to DATA and its message. Raises Gone, Late, StrayNewline: then nothing is queued."""
-    opened = yield Open(session.settings.queue)
+    opened = yield Open(session.settings.queue, session.variables)
     if not isinstance(opened, Opened):
         yield session.note(events.no_queue(session.recipients[0], opened))
         return replies.NO_QUEUE
@@ -30,7 +30,7 @@ def accept(session: Session) -> "Asking[bytes]":
     yield from session.say(4, b"go ahead")
     body = Body()
     try:
-        size = yield from _carry(session, body, _received(session, opened))
+        size = yield from _carry(session, body, b"".join(session.headers) + _received(session, opened))
     except (Gone, Late, StrayNewline):
         yield Abandon()
         raise

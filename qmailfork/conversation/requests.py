@@ -6,6 +6,7 @@ A driver sends each request's answer back into the generator. What the answer is
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from qmailfork.programs.journal import Event
+    from qmailfork.programs.verdict import Variables
 
 
 class Exchange:
@@ -24,27 +25,56 @@ class Exchange:
 
 
 class Run:
-    """Run a program: `argv` with `environment` added to the session's, for at most `seconds`.
+    """Run a program: `argv` with `environment` over the session's (None takes a variable away), for at most `seconds`.
 
-    Answer: its Outcome, with at most OUTPUT octets of its descriptor 1.
+    Its descriptor 0 is /dev/null, 2 the log, 1 the log too where `captured` is another one.
+    Answer: its Outcome, with at most OUTPUT octets of its descriptor `captured`.
     """
 
     OUTPUT = 65536
-    __slots__ = ("argv", "environment", "seconds")
+    __slots__ = ("argv", "captured", "environment", "seconds")
 
-    def __init__(self, argv: list[bytes], environment: dict[bytes, bytes], seconds: float) -> None:
+    def __init__(self, argv: list[bytes], environment: "Variables", seconds: float, captured: int = 1) -> None:
         self.argv = argv
         self.environment = environment
+        self.seconds = seconds
+        self.captured = captured
+
+
+class RunWarm(Run):
+    """The same for a Python program that a driver may keep imported: nobody can tell the difference but by the time."""
+
+    __slots__ = ()
+
+
+class Consult:
+    """Ask the resident program at `address` (path, or host and port) a `question`, for at most `seconds`.
+
+    The connection may be one that stands already, and is kept. The answer ends with `end`, and is at most LONGEST
+    octets. Answer: its Outcome, ANSWERED with the answer as output; UNSTARTED where nobody listens; BROKEN; EXPIRED.
+    """
+
+    LONGEST = 65536
+    __slots__ = ("address", "end", "question", "seconds")
+
+    def __init__(self, address: bytes | tuple[bytes, int], question: bytes, end: bytes, seconds: float) -> None:
+        self.address = address
+        self.question = question
+        self.end = end
         self.seconds = seconds
 
 
 class Open:
-    """Start the queue `program`. Answer: an Opened, or the reason (bytes) why it could not even be tried."""
+    """Start the queue `program` with `environment` over the session's, as in Run.
 
-    __slots__ = ("program",)
+    Answer: an Opened, or the reason (bytes) why it could not even be tried.
+    """
 
-    def __init__(self, program: bytes) -> None:
+    __slots__ = ("environment", "program")
+
+    def __init__(self, program: bytes, environment: "Variables") -> None:
         self.program = program
+        self.environment = environment
 
 
 class Opened:
@@ -87,6 +117,51 @@ class Abandon:
     __slots__ = ()
 
 
+class Start:
+    """Start the smtpd that is wrapped, with one connection of ours as its descriptors 0 and 1.
+
+    Its environment is the session's. It is left at the end of the session. Answer: None, or the reason (bytes) why it
+    cannot be executed.
+    """
+
+    __slots__ = ("argv",)
+
+    def __init__(self, argv: list[bytes]) -> None:
+        self.argv = argv
+
+
+class Tell:
+    """Send the wrapped smtpd `octets`, for at most `seconds`. Answer: whether it took them (bool)."""
+
+    __slots__ = ("octets", "seconds")
+
+    def __init__(self, octets: bytes, seconds: float) -> None:
+        self.octets = octets
+        self.seconds = seconds
+
+
+class Hear:
+    """Wait for what the wrapped smtpd says, at most `seconds`. Answer: as Exchange's."""
+
+    __slots__ = ("seconds",)
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+
+class Tunnel:
+    """Send `reply` to the client, then carry octets between it and the wrapped smtpd as they come.
+
+    Answer: None, once one of them is gone or neither has sent anything for `seconds`.
+    """
+
+    __slots__ = ("reply", "seconds")
+
+    def __init__(self, reply: bytes, seconds: float) -> None:
+        self.reply = reply
+        self.seconds = seconds
+
+
 class Note:
     """Log an `event`. Answer: None."""
 
@@ -106,7 +181,7 @@ class Ending:
         self.status = status
 
 
-Request = Exchange | Run | Open | Write | Finish | Abandon | Note
+Request = Exchange | Run | Consult | Open | Write | Finish | Abandon | Start | Tell | Hear | Tunnel | Note
 if TYPE_CHECKING:
     from collections.abc import Generator
     from typing import Any, TypeVar

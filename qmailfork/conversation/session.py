@@ -1,14 +1,17 @@
 """One session: what the client has said so far, what it sent and has yet to hear."""
 
 from qmailfork.conversation.requests import Exchange, Note
-from qmailfork.conversation.settings import Peer, Settings
+from qmailfork.conversation.settings import Settings
 from qmailfork.programs import events
 from qmailfork.programs.journal import Event, clean
+from qmailfork.programs.peer import Peer
 from qmailfork.smtp import commands
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from qmailfork.conversation.requests import Asking
+    from qmailfork.programs.outcome import Outcome
+    from qmailfork.programs.verdict import Checker, Variables, Verdict
 
 COMMANDS = 4096  # octets taken in at once: a flood of commands leaves other clients their turn
 MESSAGE = 65536
@@ -31,10 +34,17 @@ class Session:
     """The state of one conversation.
 
     `state` is FRESH, SENDER or READY; `sender` and `recipients` the envelope so far (RELAYCLIENT's suffix appended);
-    `helo` the client's name for itself, None before it gave one; `owed` the replies not sent yet.
+    `helo` the client's name for itself, None before it gave one, and `extended` after EHLO; `size` what MAIL announced
+    (0: nothing); `tried` counts the recipients since MAIL, `messages` the senders. `owed` are the replies not sent yet.
+
+    What the checkers left behind: `headers` for the message; `lasting` verdicts, by checker; `variables` for later
+    programs; `held` replies that refuse later commands; `retired` is true where plugins want no more of the session.
     """
 
-    __slots__ = ("_arrived", "_at", "helo", "owed", "peer", "protocol", "recipients", "sender", "settings", "state")
+    __slots__ = (
+        "_arrived", "_at", "extended", "headers", "held", "helo", "lasting", "messages", "owed", "peer", "protocol",
+        "recipients", "retired", "sender", "settings", "size", "state", "tried", "variables",
+    )  # fmt: skip
 
     def __init__(self, settings: Settings, peer: Peer) -> None:
         self.settings = settings
@@ -45,6 +55,12 @@ class Session:
         self.sender = b""
         self.recipients: list[bytes] = []
         self.owed: list[bytes] = []
+        self.extended = self.retired = False
+        self.size = self.tried = self.messages = 0
+        self.headers: list[bytes] = []
+        self.lasting: dict[Checker, tuple[Outcome, Verdict]] = {}
+        self.variables: Variables = {}
+        self.held: dict[bytes, bytes] = {}
         self._arrived = b""
         self._at = 0  # where the next line begins in _arrived
 
@@ -95,6 +111,13 @@ class Session:
         if not block:
             raise Gone
         return block  # type: ignore[no-any-return]  # Exchange's answer
+
+    def begin(self, sender: bytes, size: int) -> None:
+        """MAIL was accepted: a new transaction."""
+        self.sender, self.size = sender, size
+        self.recipients, self.headers = [], []
+        self.tried = 0
+        self.messages += 1
 
     def note(self, event: Event, sender: bytes | None = None) -> Note:
         """The request to log `event` with the session as it stands; a `sender` that it did not take is given."""

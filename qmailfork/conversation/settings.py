@@ -4,7 +4,7 @@ from qmailfork.programs.checkers import Contract
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 
 class ControlFault(Exception):
@@ -19,11 +19,13 @@ class Settings:
     recipient, an open relay), `more_rcpthosts` looks a domain up in the cdb and may raise ControlFault; `databytes`
     limits a message (0: no limit); `relay_suffix` is RELAYCLIENT's value (None: not a relay client); `queue` is the
     queue program; `loglevel` the qmail-ldap level above which nothing is logged; `checkers` the checkers' part.
+    `wrapped` is the smtpd to stand in front of (empty: none), `child_seconds` how long its replies may take, `blind`
+    the verbs that pass to it although nothing can be checked behind them.
     """
 
     __slots__ = (
-        "bad_senders", "checkers", "databytes", "greeting", "is_mine", "local_host", "loglevel", "more_rcpthosts",
-        "queue", "rcpthosts", "relay_suffix", "seconds",
+        "bad_senders", "blind", "checkers", "child_seconds", "databytes", "greeting", "is_mine", "local_host",
+        "loglevel", "more_rcpthosts", "queue", "rcpthosts", "relay_suffix", "seconds", "wrapped",
     )  # fmt: skip
 
     greeting: bytes
@@ -38,15 +40,15 @@ class Settings:
     queue: bytes
     loglevel: int
     checkers: Contract
+    wrapped: "Sequence[bytes]"
+    child_seconds: float
+    blind: frozenset[bytes]
 
-
-class Peer:
-    """The client as tcp-environ(5) tells it: `ip`, `host` and `info` (None: no ident answer), and our `local` name."""
-
-    __slots__ = ("host", "info", "ip", "local")
-
-    def __init__(self, ip: bytes, host: bytes, info: bytes | None, local: bytes) -> None:
-        self.ip = ip
-        self.host = host
-        self.info = info
-        self.local = local
+    def relaying(self) -> "Settings":
+        """These settings for a client that has become a relay client."""
+        settings = Settings()
+        for name in self.__slots__:
+            setattr(settings, name, getattr(self, name))
+        settings.relay_suffix = b""
+        settings.checkers = Contract({**self.checkers.environment, b"RELAYCLIENT": b""})
+        return settings

@@ -2,10 +2,11 @@
 
 import posix
 import select
+import sys
 from time import gmtime, monotonic
 
 from qmailfork.conversation import requests
-from qmailfork.conversation.dialogue import converse
+from qmailfork.conversation.conduct import converse
 from qmailfork.conversation.requests import Ending, Opened
 from qmailfork.conversation.settings import ControlFault
 from qmailfork.programs import events, queue
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from qmailfork.conversation.requests import Asking
+    from qmailfork.system.residents import Residents
+    from qmailfork.system.wrapped import Wrapped
 
 IN, OUT, LOG = 0, 1, 2
 AT_ONCE = 4096  # octets that a writable descriptor takes without blocking
@@ -36,7 +39,7 @@ def main() -> int:
     style, number = config.style(environment), posix.getpid()
     try:
         null = spawn.seal()
-        controls = _at_home(environment)
+        controls = _at_home(environment, [word.encode(errors="surrogateescape") for word in sys.argv[1:]])
     except ControlFault as fault:
         event = events.controls(str(fault).encode(errors="surrogateescape"))
         event.protocol, peer = b"ESMTP", config.peer(environment)
@@ -53,16 +56,20 @@ def main() -> int:
         signals.signal(signals.SIGTERM, signals.SIG_IGN)
     except Terminated:
         return 1
+    finally:
+        driver.leave()
     return ending.status
 
 
-def _at_home(environment: dict[bytes, bytes]) -> config.Controls:
+def _at_home(environment: dict[bytes, bytes], wrapped: list[bytes]) -> config.Controls:
+    if wrapped:
+        wrapped[0] = spawn.located(wrapped[0], environment)
     home = config.home(environment)
     try:
         posix.chdir(home)
     except OSError as fault:
         raise ControlFault(f"{home.decode(errors='surrogateescape')}: {fault.strerror}") from None
-    return config.Controls(home)
+    return config.Controls(home, wrapped)
 
 
 def _terminate(number: int, frame: object) -> None:
@@ -84,13 +91,21 @@ class Driver:
         self._null = null
         self._errors = errors
         self._queue: Handover | None = None
+        self._residents: Residents | None = None
+        self._wrapped: Wrapped | None = None
         self._answers: dict[type, Callable[[Any], object]] = {
             requests.Exchange: self._exchange,
             requests.Run: self._run,
+            requests.RunWarm: self._run,  # nothing here outlives the session
+            requests.Consult: self._consult,
             requests.Open: self._open,
             requests.Write: self._write,
             requests.Finish: self._finish,
             requests.Abandon: self._abandon,
+            requests.Start: self._start,
+            requests.Tell: lambda request: self._child.tell(request.octets, request.seconds),
+            requests.Hear: lambda request: self._child.hear(request.seconds),
+            requests.Tunnel: self._tunnel,
             requests.Note: lambda request: log(request.event),
         }
 
@@ -135,16 +150,50 @@ class Driver:
         """Run a checker. Raises OSError where it cannot be started, or not be waited for."""
         ours, its = posix.pipe()
         try:
-            environment = {**self._environment, **request.environment}
-            pid = spawn.launch(request.argv, environment, ((self._null, 0), (its, 1), (self._errors, 2)))
+            environment = spawn.merged(self._environment, request.environment)
+            log = () if request.captured == 1 else ((self._errors, 1),)
+            pid = spawn.launch(
+                request.argv, environment, ((self._null, 0), (self._errors, 2), *log, (its, request.captured))
+            )
             return children.outcome(pid, ours, request.seconds, request.OUTPUT, began)
         finally:
             posix.close(ours)
             posix.close(its)  # only now: the end of the output would wake us, and then the program's end again
 
+    def _consult(self, request: requests.Consult) -> Outcome:
+        if self._residents is None:
+            from qmailfork.system.residents import Residents  # noqa: PLC0415  # few lists name a resident checker
+
+            self._residents = Residents(request.LONGEST)
+        return self._residents.ask(request.address, request.question, request.end, request.seconds)
+
+    @property
+    def _child(self) -> "Wrapped":
+        assert self._wrapped
+        return self._wrapped
+
+    def _start(self, request: requests.Start) -> bytes | None:
+        from qmailfork.system.wrapped import Wrapped  # noqa: PLC0415  # few sessions wrap anything
+
+        try:
+            self._wrapped = Wrapped(request.argv, self._environment)
+        except OSError as fault:
+            return b"%b: %b" % (request.argv[0], (fault.strerror or "").encode())
+        return None
+
+    def _tunnel(self, request: requests.Tunnel) -> None:
+        if _send(request.reply, request.seconds):
+            self._child.tunnel(request.seconds)
+
+    def leave(self) -> None:
+        """Leave the wrapped smtpd, if there is one."""
+        if self._wrapped:
+            self._wrapped.close()
+
     def _open(self, request: requests.Open) -> Opened | bytes:
         try:
-            self._queue = Handover(request.program, self._environment, self._errors)
+            environment = spawn.merged(self._environment, request.environment)
+            self._queue = Handover(request.program, environment, self._errors)
         except OSError as fault:
             return b"%b: %b" % (request.program, (fault.strerror or "").encode())
         return Opened(self._queue.pid, gmtime())

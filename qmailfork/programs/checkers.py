@@ -4,65 +4,110 @@ The environment comes in as a mapping of bytes. What makes no sense in it is pas
 `Contract.complaints`, so that a slip of the pen costs a log line and never a session.
 """
 
-from qmailfork.programs.outcome import EXITED, EXPIRED, UNSTARTED, Outcome
+from qmailfork.programs.outcome import BROKEN, EXPIRED, SIGNALLED, Outcome
+from qmailfork.programs.verdict import Checker, Verdict
 from qmailfork.smtp import replies
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 SECONDS = 60.0  # a checker's time limit
+TOTAL = 240.0  # the whole list's, below the five minutes that a client waits (RFC 5321 section 4.5.3.2.3)
 CODES = {100: b"554", 101: b"454"}
 ON_FAILURE = {b"pass": b"", b"defer": b"451", b"reject": b"554"}
-_FAILED = {UNSTARTED: b"Exec", EXPIRED: b"Timeout"}
+_FAILED = {SIGNALLED: b"Signal", EXPIRED: b"Timeout", BROKEN: b"Protocol"}
 
 
-class Entry:
-    """One checker of the list: `argv` as it is started, `program` as the log names it."""
-
-    __slots__ = ("argv", "program")
-
-    def __init__(self, text: bytes) -> None:
-        self.argv = text.split()
-        self.program = self.argv[0]
+def checker(text: bytes) -> Checker:
+    """The checker that an entry of the list names. Raises ValueError where its scheme cannot read the rest."""
+    scheme, colon, rest = text.strip().partition(b":")
+    if colon and scheme in SCHEMES and rest.strip(b": "):
+        return SCHEMES[scheme](rest)
+    return Checker(text)
 
 
-class Verdict:
-    """What one checker's end means.
+# A scheme's module is loaded when a list names it.
 
-    `code` is the reply code of a refusal, empty to go on; `failed` names a checker that failed (Exec, Signal,
-    Timeout), empty for one that came to its end; `condition` is the log's word for the refusal.
-    """
 
-    __slots__ = ("code", "condition", "failed")
+def _policy(rest: bytes) -> Checker:
+    from qmailfork.programs.policy import PolicyServer  # noqa: PLC0415
 
-    def __init__(self, code: bytes, condition: bytes, failed: bytes = b"") -> None:
-        self.code = code
-        self.condition = condition
-        self.failed = failed
+    return PolicyServer(rest)
+
+
+def _spp(rest: bytes) -> Checker:
+    from qmailfork.programs.spp import Plugin  # noqa: PLC0415
+
+    return Plugin(rest)
+
+
+def _rcptcheck(rest: bytes) -> Checker:
+    from qmailfork.programs.rcptcheck import RcptCheck  # noqa: PLC0415
+
+    return RcptCheck(rest)
+
+
+def _preload(rest: bytes) -> Checker:
+    from qmailfork.programs.preload import Preloaded  # noqa: PLC0415
+
+    return Preloaded(rest)
+
+
+def _shadow(rest: bytes) -> Checker:
+    shadowed = checker(rest)
+    shadowed.shadow = True
+    return shadowed
+
+
+SCHEMES: "dict[bytes, Callable[[bytes], Checker]]" = {
+    b"policy": _policy,
+    b"spp": _spp,
+    b"rcptcheck": _rcptcheck,
+    b"preload": _preload,
+    b"shadow": _shadow,
+}
 
 
 class Contract:
     """The checkers' part of one session's settings.
 
-    `entries` in the order they run; `codes` exit code → reply code; `seconds` each may take; `on_failure` the reply
-    code for one that failed (empty: go on); `quits` closes the connection after a refusal; `unset_relay_list` says
-    that a relay client's list was forgotten; `complaints` are the values that were passed over.
+    `entries` in the order they are asked; `codes` exit code → reply code; `seconds` each may take, `total` all of
+    them for one recipient; `on_failure` the reply code for one that failed (empty: go on); `headers` and `own_words`
+    say whether a checker's output may ask for them; `quits` closes the connection after a refusal;
+    `unset_relay_list` says that a relay client's list was forgotten; `complaints` are the values that make no sense.
     """
 
-    __slots__ = ("codes", "complaints", "entries", "environment", "on_failure", "quits", "seconds", "unset_relay_list")
+    __slots__ = (
+        "codes", "complaints", "entries", "environment", "headers", "on_failure", "own_words", "quits", "seconds",
+        "total", "unset_relay_list",
+    )  # fmt: skip
 
     def __init__(self, environment: "Mapping[bytes, bytes]") -> None:
         self.environment = environment
         self.complaints: list[bytes] = []
         relay = b"RELAYCLIENT" in environment
-        listed = environment.get(b"SMTPEXTFORKR" if relay else b"SMTPEXTFORK", b"")
-        self.entries = [Entry(text) for text in listed.split(b",") if text.strip()]
+        self.entries = self._entries(b"SMTPEXTFORKR" if relay else b"SMTPEXTFORK")
         self.unset_relay_list = relay and b"SMTPEXTFORKR" not in environment and bool(environment.get(b"SMTPEXTFORK"))
         self.codes = self._codes()
-        self.seconds = self._seconds(b"SMTPEXTFORKTIMEOUT", SECONDS)
+        self.seconds = self.limit(b"SMTPEXTFORKTIMEOUT", SECONDS)
+        self.total = self.limit(b"SMTPEXTFORKTOTAL", TOTAL)
         self.on_failure = self._on_failure()
+        self.headers = bool(environment.get(b"SMTPEXTFORKHEADERS"))
+        self.own_words = bool(environment.get(b"SMTPEXTFORKREPLY"))
         self.quits = bool(environment.get(b"XF_QUITASAP"))
+
+    def _entries(self, name: bytes) -> list[Checker]:
+        """An entry that makes no sense stays: it is a checker that cannot be started, and nobody is let past it."""
+        entries = []
+        for text in self.environment.get(name, b"").split(b","):
+            if text.strip():
+                try:
+                    entries.append(checker(text))
+                except ValueError:
+                    self._complain(name, text.strip())
+                    entries.append(Checker(text))
+        return entries
 
     def _complain(self, name: bytes, value: bytes) -> None:
         self.complaints.append(b"%b=%b" % (name, value))
@@ -71,13 +116,14 @@ class Contract:
         codes = CODES
         for pair in self.environment.get(b"SMTPEXTFORKCODES", b"").split(b","):
             code, _, reply = (part.strip() for part in pair.partition(b"="))
-            if code.isdigit() and len(code) <= 3 and 0 < int(code) <= 255 and _is_refusal(reply):
+            if code.isdigit() and len(code) <= 3 and 0 < int(code) <= 255 and replies.is_refusal(reply):
                 codes = {**codes, int(code): reply}
             elif pair.strip():
                 self._complain(b"SMTPEXTFORKCODES", pair.strip())
         return codes
 
-    def _seconds(self, name: bytes, default: float) -> float:
+    def limit(self, name: bytes, default: float) -> float:
+        """The seconds that the variable `name` says."""
         value = self.environment.get(name, b"").strip()
         if not value:
             return default
@@ -94,26 +140,25 @@ class Contract:
             value = b"pass"
         return ON_FAILURE[value]
 
-    def judge(self, outcome: Outcome) -> Verdict:
-        """The verdict on one checker that ended with `outcome`."""
-        if outcome.how == EXITED:
-            return Verdict(self.codes.get(outcome.code, b""), b"Extfork_%d" % outcome.code)
-        failed = b"Extfork_" + _FAILED.get(outcome.how, b"Signal")
-        return Verdict(self.on_failure, failed, failed)
+    @property
+    def hears(self) -> bool:
+        """Whether what a checker says on its descriptor 1 may matter to the reply or the message."""
+        return self.headers or self.own_words
 
-    def reply(self, code: bytes) -> bytes:
-        """The refusal with this reply `code`: the site's own words, or the patch's."""
+    def failure(self, outcome: Outcome, word: bytes = b"") -> Verdict:
+        """The verdict on a checker that failed, by its `outcome` or by the log's `word` for it."""
+        return self.failed(word or _FAILED.get(outcome.how, b"Exec"))
+
+    def failed(self, word: bytes) -> Verdict:
+        """The verdict on a checker that failed in the way that the log calls `word`."""
+        return Verdict(self.on_failure, b"Extfork_" + word, b"Extfork_" + word)
+
+    def reply(self, code: bytes, words: tuple[bytes, ...] = ()) -> bytes:
+        """The refusal with this reply `code`: the checker's own `words`, the site's, or the patch's."""
+        if any(words):
+            return replies.lines(code, words)
         for name in (code + b"SMTPEXTFORK", b"SMTPEXTFORK" + code):
             text = self.environment.get(name, b"").replace(b"\r", b"").removesuffix(b"\n")
             if text:
                 return replies.lines(code, tuple(text.split(b"\n")))
         return replies.lines(code, (replies.local_policy(code),))
-
-
-def envelope(sender: bytes, helo: bytes, recipient: bytes) -> dict[bytes, bytes]:
-    """The three variables that a checker finds beside the session's own."""
-    return {b"REMOTEMF": sender, b"REMOTEHELO": helo, b"REMOTERCPT": recipient}
-
-
-def _is_refusal(reply: bytes) -> bool:
-    return len(reply) == 3 and reply.isdigit() and reply[:1] in (b"4", b"5")

@@ -104,7 +104,7 @@ def no_queue(recipient: bytes, reason: bytes) -> Event:
 
 
 def checker_failed(recipient: bytes, program: bytes, condition: bytes, checks: "list[Check]") -> Event:
-    """A checker could not be started, was killed, or ran out of time."""
+    """A checker could not be started, was killed, ran out of time, or makes no sense."""
     words = b"checker %b failed (%b) on 'rcpt to': %b" % (clean(program), condition, clean(recipient))
     return Event(b"Error::RCPT::" + condition, ENVELOPE, program, 1, words, b"", recipient, checks)
 
@@ -113,3 +113,53 @@ def checker_refused(recipient: bytes, program: bytes, condition: bytes, reply: b
     """A checker refused or deferred the recipient."""
     words = b"'rcpt to' denied via %b (%b): %b" % (clean(program), condition, clean(recipient))
     return Event(b"Reject::RCPT::" + condition, ENVELOPE, program, 3, words, reply, recipient, checks)
+
+
+def shadowed(recipient: bytes, program: bytes, condition: bytes, reply: bytes, checks: "list[Check]") -> Event:
+    """A checker that is not heeded would have refused."""
+    words = b"'rcpt to' would be denied via %b (%b): %b" % (clean(program), condition, clean(recipient))
+    return Event(b"Shadow::RCPT::" + condition, ENVELOPE, program, 3, words, reply, recipient, checks)
+
+
+def remark(recipient: bytes, program: bytes, condition: bytes, text: bytes) -> Event:
+    """A checker said something for the log, or something that cannot be done."""
+    words = b"checker %b says (%b): %b" % (clean(program), condition, clean(text))
+    return Event(b"Info::RCPT::" + condition, ENVELOPE, text, 3, words, b"", recipient)
+
+
+def held(verb: bytes, reply: bytes) -> Event:
+    """A command is refused because a plugin said so earlier."""
+    words = b"%b refused by an earlier word of a checker" % verb
+    return Event(b"Reject::%b::Extfork_Later" % _TYPES[verb], ENVELOPE, reply[4:].strip(), 3, words, reply)
+
+
+_TYPES = {b"mail": b"ORIG", b"rcpt": b"RCPT", b"data": b"DATA"}
+
+
+def child_lost(how: bytes, program: bytes) -> Event:
+    """The wrapped smtpd could not be executed, has ended, said nothing in time, or spoke nonsense."""
+    words = b"wrapped %b failed (%b), closing connection" % (clean(program), how)
+    return Event(b"Error::SNDR::Wrapped_" + how, HOST, program, 1, words, replies.CHILD_LOST)
+
+
+def child_hidden(words: list[bytes]) -> Event:
+    """The wrapped smtpd offers what a checker could not see into: it is taken out of its offer."""
+    return Event(b"Info::SNDR::Wrapped_Hidden", HOST, b",".join(words), 2, b"not offered: " + b", ".join(words))
+
+
+def child_blind() -> Event:
+    """STARTTLS was let through: nothing is checked any more."""
+    return Event(b"Info::SNDR::Wrapped_Blind", HOST, b"starttls", 1, b"starttls: checking ends here")
+
+
+def child_refused(kind: bytes, recipient: bytes, reply: bytes) -> Event:
+    """The wrapped smtpd refused a command (spamcontrol's `kind`: ORIG, RCPT, DATA)."""
+    text = reply[4:].partition(b"\r")[0]
+    words = b"refused by the wrapped smtpd: %b" % clean(text)
+    return Event(b"Reject::%b::Wrapped_%b" % (kind, reply[:3]), ENVELOPE, text, 3, words, reply, recipient)
+
+
+def child_took(recipient: bytes, reply: bytes) -> Event:
+    """The wrapped smtpd took the message."""
+    text = reply[4:].partition(b"\r")[0]
+    return Event(b"Accept::DATA::Wrapped", UNSAID, text, 2, b"message taken: " + clean(text), reply, recipient)

@@ -2,8 +2,8 @@
 
 import json
 
-from qmailfork.programs.journal import Event
-from qmailfork.programs.outcome import EXITED, Outcome
+from qmailfork.programs.journal import LONGEST, Event
+from qmailfork.programs.outcome import ANSWERED, EXITED, SIGNALLED, UNSTARTED, Outcome
 
 
 def line(number: int, event: Event) -> bytes:
@@ -30,13 +30,18 @@ def line(number: int, event: Event) -> bytes:
 
 
 def _check(program: bytes, outcome: Outcome) -> dict[str, object]:
-    how = "errno" if outcome.how == "exec" else outcome.how
-    end: int | bool = outcome.code if outcome.how != "timeout" else True
-    return {
-        "program": _text(program),
-        how if outcome.how != EXITED else "exit": end,
-        "ms": round(outcome.milliseconds, 1),
-    }
+    record: dict[str, object] = {"program": _text(program), **_end(outcome), "ms": round(outcome.milliseconds, 1)}
+    if outcome.cached:
+        record["cached"] = True
+    return record
+
+
+def _end(outcome: Outcome) -> dict[str, object]:
+    if outcome.how == UNSTARTED:
+        return {"errno": outcome.code}
+    if outcome.how == ANSWERED:
+        return {ANSWERED: _text(outcome.output[:LONGEST].strip())}
+    return {outcome.how: outcome.code if outcome.how in (EXITED, SIGNALLED) else True}
 
 
 def _text(value: bytes) -> str:

@@ -4,7 +4,7 @@ Only CR LF . CR LF ends a message. A bare LF anywhere before that is a stray new
 whoever sends one may mean to smuggle. A CR without LF is kept as it is. Lines are stored with LF alone; a dot at
 the start of a line is taken off, save before a CR.
 
-`Body.feed` cuts what belongs to the message from what arrives and turns it into what is stored. A block may end
+`Wire` cuts what belongs to the message from what arrives, `Body` turns it into what is stored. A block may end
 anywhere: what cannot be decided yet (a CR, a dot at the start of a line) waits for the next one. Searching for two
 octets or more is slow beside searching for one: where a block has no dot at all, nothing that has one is looked for.
 """
@@ -13,28 +13,56 @@ MAX_HOPS = 100
 MANY = 4096  # lines in one block: to join so many takes more memory than the block
 
 
-class Body:
-    """One message on its way in.
+class Wire:
+    """One message as it comes over the wire.
 
-    Attributes: `ended` (its end was seen), `rest` (octets that arrived behind the end), `stray` (a bare LF was
-    seen), `hops` (Received and Delivered-To fields in the header).
+    Attributes: `ended` (its end was seen), `rest` (octets that arrived behind the end), `stray` (a bare LF was seen),
+    `fresh` (what comes next stands at the start of a line).
     """
 
-    __slots__ = ("_fresh", "_header", "_line", "_waiting", "ended", "hops", "rest", "stray")
+    __slots__ = ("_waiting", "ended", "fresh", "rest", "stray")
 
     def __init__(self) -> None:
         self.ended = self.stray = False
         self.rest = b""
-        self.hops = 0
-        self._fresh = True  # what comes next stands at the start of a line
+        self.fresh = True
         self._waiting = b""  # undecided end of the last block
+
+    def cut(self, block: bytes) -> bytes:
+        """What `block` makes sure to be of the message; sets `ended` and `rest`, or keeps what has to wait."""
+        data = self._waiting + block
+        end = -1
+        if b"." in data:
+            end = -2 if self.fresh and data.startswith(b".\r\n") else data.find(b"\r\n.\r\n")
+        if end != -1:
+            end += 2
+            self.ended = True
+            self.rest = data[end + 3 :]
+            self._waiting = b""
+            return data[:end]
+        held = _undecided(data, self.fresh)
+        wire = data[: len(data) - held]
+        self._waiting = data[len(data) - held :]
+        if wire:
+            self.fresh = wire.endswith(b"\r\n")
+        return wire
+
+
+class Body(Wire):
+    """One message on its way into the queue; `hops` counts Received and Delivered-To fields in the header."""
+
+    __slots__ = ("_header", "_line", "hops")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hops = 0
         self._header = True  # still in the header
         self._line = b""  # start of the header line that is not complete yet
 
     def feed(self, block: bytes) -> bytes:
         """The stored form of what `block` completes."""
-        fresh = self._fresh
-        wire = self._cut(self._waiting + block)
+        fresh = self.fresh
+        wire = self.cut(block)
         stored = _stored(_unstuffed(wire, fresh))
         if stored is None:
             self.stray = True
@@ -42,24 +70,6 @@ class Body:
         if self._header:
             self._count_hops(wire)
         return stored
-
-    def _cut(self, data: bytes) -> bytes:
-        """What of `data` is surely of the message; sets `ended` and `rest`, or what has to wait."""
-        end = -1
-        if b"." in data:
-            end = -2 if self._fresh and data.startswith(b".\r\n") else data.find(b"\r\n.\r\n")
-        if end != -1:
-            end += 2
-            self.ended = True
-            self.rest = data[end + 3 :]
-            self._waiting = b""
-            return data[:end]
-        held = _undecided(data, self._fresh)
-        wire = data[: len(data) - held]
-        self._waiting = data[len(data) - held :]
-        if wire:
-            self._fresh = wire.endswith(b"\r\n")
-        return wire
 
     def _count_hops(self, wire: bytes) -> None:
         """Count complete header lines that begin with `received` or `delivered`, up to the first empty line."""

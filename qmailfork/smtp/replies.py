@@ -11,6 +11,7 @@ GO_AHEAD = b"354 go ahead\r\n"
 
 TOO_MANY = b"421 too many connections from your address (#4.7.0)\r\n"
 NO_CONTROLS = b"421 unable to read controls (#4.3.0)\r\n"
+CHILD_LOST = b"421 unable to speak with the mail server behind (#4.3.0)\r\n"
 TIMEOUT = b"451 timeout (#4.4.2)\r\n"
 STRAY_NEWLINE = b"451 See https://cr.yp.to/docs/smtplf.html.\r\n"
 NO_QUEUE = b"451 qqt failure (#4.3.0)\r\n"
@@ -61,6 +62,27 @@ def lines(code: bytes, texts: tuple[bytes, ...]) -> bytes:
     """One reply with `code` before each of the `texts` (RFC 5321 section 4.2.1)."""
     first = b"".join([b"%b-%b\r\n" % (code, text) for text in texts[:-1]])
     return b"%b%b %b\r\n" % (first, code, texts[-1])
+
+
+LONGEST_TEXT = 400  # octets of a text that a checker gives
+_PLAIN = bytes(octet if 32 <= octet <= 126 else ord("?") for octet in range(256))
+
+
+def plain(text: bytes) -> bytes:
+    """`text` from elsewhere as it may stand in a reply: printable ASCII, at most LONGEST_TEXT octets."""
+    return text.replace(b"\t", b" ").strip()[:LONGEST_TEXT].translate(_PLAIN)
+
+
+def is_refusal(code: bytes) -> bool:
+    """True for the reply codes 400 to 599."""
+    return len(code) == 3 and code.isdigit() and code[:1] in (b"4", b"5")
+
+
+def refusal(line: bytes) -> tuple[bytes, bytes] | None:
+    """Code and plain text of one line that is a refusal's whole reply, None for any other line."""
+    if is_refusal(line[:3]) and line[3:4] in (b" ", b"-", b""):
+        return line[:3], plain(line[4:])
+    return None
 
 
 def is_positive(reply: bytes) -> bool:

@@ -1,14 +1,16 @@
 """Control files and environment → Settings (qmail-control(5), qmailfork-control(5))."""
 
 import posix
+from time import time_ns
 
-from qmailfork.conversation.settings import ControlFault, Peer, Settings
+from qmailfork.conversation.settings import ControlFault, Settings
 from qmailfork.programs import checkers, journal, queue
+from qmailfork.programs.peer import Peer
 from qmailfork.system import addresses, files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from qmailfork.programs.journal import Style
     from qmailfork.system.cdb import Database
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 HOME = b"/var/qmail"
 COERCED = (b"C.UTF-8", b"C.utf8", b"UTF-8")
 SECONDS = 1200
+CHILD_SECONDS = 300.0  # RFC 5321 section 4.5.3.2: what a client waits for most replies
+BLINDABLE = frozenset({b"starttls"})
 MOST_SECONDS = 2_000_000  # poll(2) counts milliseconds in an int
 
 
@@ -36,16 +40,24 @@ def home(environment: "Mapping[bytes, bytes]") -> bytes:
 
 
 class Controls:
-    """The control files below `home`, read once. Raises ControlFault for one that is there and cannot be read."""
+    """The control files below `home`, read once, and the smtpd that is `wrapped` (empty: none), which needs none.
 
-    __slots__ = ("bad_senders", "databytes", "greeting", "local_host", "more_rcpthosts", "rcpthosts", "seconds")
+    Raises ControlFault for one that is there and cannot be read.
+    """
 
-    def __init__(self, home: bytes) -> None:
+    __slots__ = (
+        "bad_senders", "databytes", "greeting", "local_host", "more_rcpthosts", "rcpthosts", "seconds", "wrapped",
+    )  # fmt: skip
+
+    def __init__(self, home: bytes, wrapped: "Sequence[bytes]" = ()) -> None:
+        self.wrapped = wrapped
         directory = home + b"/control/"
         me = files.first_line(directory + b"me")
         greeting = files.first_line(directory + b"smtpgreeting")
         if greeting is None:
             greeting = me
+        if greeting is None and wrapped:
+            greeting = b""
         if greeting is None:
             raise ControlFault(f"{directory.decode(errors='replace')}: neither me nor smtpgreeting")
         self.greeting = greeting
@@ -98,9 +110,24 @@ def settings(controls: Controls, environment: "Mapping[bytes, bytes]") -> Settin
     result.queue = environment.get(b"QMAILQUEUE", queue.DEFAULT)
     result.loglevel = _loglevel(environment)
     result.checkers = checkers.Contract(environment)
+    _wrap(result, controls, environment)
     if (environment.get(b"QMAILFORK_LOG") or b"spamcontrol") not in STYLES:
         result.checkers.complaints.append(b"QMAILFORK_LOG=" + environment[b"QMAILFORK_LOG"])
     return result
+
+
+def _wrap(settings: Settings, controls: Controls, environment: "Mapping[bytes, bytes]") -> None:
+    """What wrap mode goes by."""
+    settings.wrapped = controls.wrapped
+    settings.child_seconds, settings.blind = CHILD_SECONDS, frozenset()
+    if controls.wrapped:
+        seconds = settings.checkers.limit(b"QMAILFORK_CHILDTIMEOUT", CHILD_SECONDS)
+        settings.child_seconds = min(seconds, MOST_SECONDS / 2)
+        said = environment.get(b"QMAILFORK_BLIND", b"")
+        verbs = frozenset(said.lower().replace(b",", b" ").split())
+        settings.blind = verbs & BLINDABLE
+        if verbs != settings.blind:
+            settings.checkers.complaints.append(b"QMAILFORK_BLIND=" + said)
 
 
 def peer(environment: "Mapping[bytes, bytes]") -> Peer:
@@ -108,8 +135,19 @@ def peer(environment: "Mapping[bytes, bytes]") -> Peer:
     get = environment.get
     local = get(b"TCPLOCALHOST", get(b"TCPLOCALIP", b"unknown"))
     return Peer(
-        get(b"TCPREMOTEIP", b"unknown"), get(b"TCPREMOTEHOST", b"unknown"), environment.get(b"TCPREMOTEINFO"), local
+        get(b"TCPREMOTEIP", b"unknown"),
+        get(b"TCPREMOTEHOST", b"unknown"),
+        environment.get(b"TCPREMOTEINFO"),
+        local,
+        get(b"TCPREMOTEPORT", b""),
+        (get(b"TCPLOCALIP", b""), get(b"TCPLOCALPORT", b"")),
+        unique(),
     )
+
+
+def unique() -> bytes:
+    """A name for a session that no other one on this host has had."""
+    return b"%x.%x" % (posix.getpid(), time_ns())
 
 
 def style(environment: "Mapping[bytes, bytes]") -> "Style":

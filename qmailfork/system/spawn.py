@@ -67,14 +67,16 @@ def launch(argv: list[bytes], environment: "Mapping[bytes, bytes]", descriptors:
     )
 
 
-def capture(argv: list[bytes], environment: "Mapping[bytes, bytes]", null: int, errors: int) -> tuple[int, int]:
+def capture(
+    argv: list[bytes], environment: "Mapping[bytes, bytes]", null: int, errors: int, captured: int = 1
+) -> tuple[int, int]:
     """Start `argv` as a checker: its process id, and a non-blocking descriptor to read its output from.
 
-    Its descriptor 0 is `null`, 2 is `errors`. Raises OSError.
+    Its descriptor 0 is `null`, 2 is `errors`, and so is 1 where another one is `captured`. Raises OSError.
     """
     ours, its = posix.pipe()
     try:
-        pid = launch(argv, environment, ((null, 0), (its, 1), (errors, 2)))
+        pid = launch(argv, environment, ((null, 0), (errors, 1), (errors, 2), (its, captured)))
     except OSError:
         posix.close(ours)
         raise
@@ -82,6 +84,25 @@ def capture(argv: list[bytes], environment: "Mapping[bytes, bytes]", null: int, 
         posix.close(its)
     posix.set_blocking(ours, False)
     return pid, ours
+
+
+def located(program: bytes, environment: "Mapping[bytes, bytes]") -> bytes:
+    """The path of a program to be wrapped, as execvp(3) finds it, good in any directory; itself where it finds none."""
+    if b"/" in program:
+        return program if program.startswith(b"/") else posix.getcwdb() + b"/" + program
+    for directory in environment.get(b"PATH", b"/usr/bin:/bin").split(b":"):
+        path = (directory or posix.getcwdb()) + b"/" + program
+        if posix.access(path, posix.X_OK):
+            return path
+    return program
+
+
+def merged(environment: dict[bytes, bytes], more: "Mapping[bytes, bytes | None]") -> dict[bytes, bytes]:
+    """`environment` with `more` over it, where None takes a variable away."""
+    if None in more.values():
+        kept = {name: value for name, value in environment.items() if name not in more}
+        return {**kept, **{name: value for name, value in more.items() if value is not None}}
+    return {**environment, **more}  # type: ignore[dict-item]  # no None there
 
 
 def kill_group(pid: int, number: int) -> None:

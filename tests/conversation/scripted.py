@@ -9,14 +9,15 @@ from typing import Any
 
 from qmailfork.conversation.dialogue import converse
 from qmailfork.conversation.requests import Abandon, Ending, Exchange, Finish, Note, Open, Opened, Run, Write
-from qmailfork.conversation.settings import Peer, Settings
+from qmailfork.conversation.settings import Settings
 from qmailfork.programs.checkers import Contract
 from qmailfork.programs.journal import Event
 from qmailfork.programs.outcome import EXITED, Outcome
+from qmailfork.programs.peer import Peer
 
 MOMENT = (2026, 11, 24, 2, 22, 39)
 RECEIVED = b"Received: from unknown (%b203.0.113.7)\n  by mail.joedomain.net with SMTP; 24 Nov 2026 02:22:39 -0000\n"
-PEER = Peer(b"203.0.113.7", b"unknown", None, b"mail.joedomain.net")
+PEER = Peer(b"203.0.113.7", b"unknown", None, b"mail.joedomain.net", b"40000", (b"192.0.2.1", b"25"), b"4711.1")
 GREETING = b"220 mail.joedomain.net ESMTP\r\n"
 HELO, MAIL, RCPT = b"HELO foo\r\n", b"MAIL FROM:<a@example.net>\r\n", b"RCPT TO:<joe@joedomain.net>\r\n"
 OK, GO_AHEAD, QUEUED = b"250 ok\r\n", b"354 go ahead\r\n", b"250 ok 1732413099 qp 4713\r\n"

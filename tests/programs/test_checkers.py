@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from qmailfork.programs import checkers
 from qmailfork.programs.checkers import Contract
 from qmailfork.programs.outcome import EXITED, EXPIRED, SIGNALLED, UNSTARTED, Outcome
+from qmailfork.programs.verdict import Envelope, Verdict
 
 
 def contract(**variables: str) -> Contract:
@@ -56,13 +57,18 @@ def test_a_relay_list_that_was_forgotten(variables: dict[str, str], unset: bool)
     assert contract(**variables).unset_relay_list is unset
 
 
+def judged(made: Contract, outcome: Outcome) -> Verdict:
+    """What this end of a plain checker means under the contract."""
+    return checkers.checker(b"/a").judge(made, outcome)
+
+
 def test_the_program_is_the_path_without_arguments() -> None:
     assert contract(SMTPEXTFORK="/a/b c d").entries[0].program == b"/a/b"
 
 
 @pytest.mark.parametrize("code", range(256))
 def test_every_exit_code_by_default(code: int) -> None:
-    verdict = contract().judge(Outcome(EXITED, code))
+    verdict = judged(contract(), Outcome(EXITED, code))
     assert verdict.code == {100: b"554", 101: b"454"}.get(code, b"")
     assert verdict.failed == b""
     assert verdict.condition == b"Extfork_%d" % code
@@ -136,7 +142,7 @@ def test_a_time_limit_that_makes_no_sense_is_told(text: str) -> None:
 )
 def test_a_checker_that_failed(text: str | None, code: bytes, how: str, condition: bytes) -> None:
     made = contract() if text is None else contract(SMTPEXTFORKFAIL=text)
-    verdict = made.judge(Outcome(how, 100))
+    verdict = judged(made, Outcome(how, 100))
     assert (verdict.code, verdict.failed, verdict.condition) == (code, condition, condition)
     assert made.complaints == []
 
@@ -144,14 +150,14 @@ def test_a_checker_that_failed(text: str | None, code: bytes, how: str, conditio
 @pytest.mark.parametrize("text", ["DEFER", "refuse", "451", "pass,defer"])
 def test_a_word_for_failures_that_makes_no_sense_is_told(text: str) -> None:
     made = contract(SMTPEXTFORKFAIL=text)
-    assert made.judge(Outcome(SIGNALLED, 9)).code == b""
+    assert judged(made, Outcome(SIGNALLED, 9)).code == b""
     assert made.complaints == [b"SMTPEXTFORKFAIL=" + text.encode()]
 
 
 def test_codes_126_and_127_are_codes_like_any_other() -> None:
     made = contract(SMTPEXTFORKFAIL="reject", SMTPEXTFORKCODES="126=450")
-    assert made.judge(Outcome(EXITED, 126)).code == b"450"
-    assert made.judge(Outcome(EXITED, 127)).code == b""
+    assert judged(made, Outcome(EXITED, 126)).code == b"450"
+    assert judged(made, Outcome(EXITED, 127)).code == b""
 
 
 def test_all_complaints_are_kept() -> None:
@@ -201,7 +207,9 @@ def test_own_words_are_always_one_whole_reply(text: bytes) -> None:
 
 
 def test_what_a_checker_sees() -> None:
-    assert checkers.envelope(b"", b"foo", b"joe@joedomain.net") == {
+    envelope = Envelope()
+    envelope.sender, envelope.helo, envelope.recipient = b"", b"foo", b"joe@joedomain.net"
+    assert checkers.checker(b"/a").environment(envelope) == {
         b"REMOTEMF": b"",
         b"REMOTEHELO": b"foo",
         b"REMOTERCPT": b"joe@joedomain.net",

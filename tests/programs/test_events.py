@@ -33,10 +33,18 @@ MADE: dict[str, Callable[[bytes], Event]] = {
     ),
     "no_queue": lambda octets: events.no_queue(octets, octets),
     "checker_failed": lambda octets: events.checker_failed(octets, octets, b"Extfork_Exec", CHECKS),
+    "shadowed": lambda octets: events.shadowed(octets, octets, b"Extfork_1", b"554 no\r\n", CHECKS),
+    "remark": lambda octets: events.remark(octets, octets, b"Extfork_Warn", octets),
+    "held": lambda octets: events.held(b"rcpt", b"554 no\r\n"),
+    "child_lost": lambda octets: events.child_lost(b"Gone", octets),
+    "child_hidden": lambda octets: events.child_hidden([b"STARTTLS", b"CHUNKING"]),
+    "child_blind": lambda octets: events.child_blind(),
+    "child_refused": lambda octets: events.child_refused(b"RCPT", octets, b"554 " + octets + b"\r\n"),
+    "child_took": lambda octets: events.child_took(octets, b"250 " + octets + b"\r\n"),
     "checker_refused": lambda octets: events.checker_refused(octets, octets, b"Extfork_1", b"554 no\r\n", CHECKS),
 }
 STYLES = {"spamcontrol": journal.spamcontrol, "qmail-ldap": journal.qmail_ldap(4), "json": jsonlines.line}
-QMAIL_LDAP_ALONE = {"connected", "said", "sender_accepted", "queued"}
+QMAIL_LDAP_ALONE = {"connected", "said", "sender_accepted", "queued", "child_took"}
 
 
 def test_no_constructor_is_left_out() -> None:
@@ -68,7 +76,7 @@ def test_what_spamcontrol_has_no_word_for_is_unsaid(name: str) -> None:
 @pytest.mark.parametrize("name", MADE)
 def test_a_condition_has_three_parts(name: str) -> None:
     action, kind, condition = MADE[name](b"x").condition.split(b"::")
-    assert action in (b"Accept", b"Reject", b"Error", b"Info")
+    assert action in (b"Accept", b"Reject", b"Error", b"Info", b"Shadow")
     assert kind in (b"SNDR", b"ORIG", b"RCPT", b"DATA")
     assert condition
 

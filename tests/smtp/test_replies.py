@@ -14,6 +14,7 @@ SENTENCES = {
     "GO_AHEAD": b"354 go ahead",
     "TOO_MANY": b"421 too many connections from your address (#4.7.0)",
     "NO_CONTROLS": b"421 unable to read controls (#4.3.0)",
+    "CHILD_LOST": b"421 unable to speak with the mail server behind (#4.3.0)",
     "TIMEOUT": b"451 timeout (#4.4.2)",
     "STRAY_NEWLINE": b"451 See https://cr.yp.to/docs/smtplf.html.",
     "NO_QUEUE": b"451 qqt failure (#4.3.0)",
@@ -27,7 +28,7 @@ SENTENCES = {
     "LOOPING": b"554 too many hops, this message is looping (#5.4.6)",
     "SYNTAX": b"555 syntax error (#5.5.4)",
 }
-CONSTANTS = {name for name, value in vars(replies).items() if name.isupper() and isinstance(value, bytes)}
+CONSTANTS = {name for name, value in vars(replies).items() if name[0].isupper() and type(value) is bytes}
 
 
 @pytest.mark.parametrize(("name", "sentence"), SENTENCES.items())

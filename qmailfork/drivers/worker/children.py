@@ -68,7 +68,7 @@ class Run:
         self._output = b""
         self._timer: asyncio.TimerHandle | None = None
         try:
-            self._pid, self._pipe = spawn.capture(request.argv, environment, null, errors)
+            self._pid, self._pipe = spawn.capture(request.argv, environment, null, errors, request.captured)
         except OSError as fault:
             unstarted = Outcome(UNSTARTED, fault.errno or 0, b"", self._milliseconds())
             reactor.loop.call_soon(done, unstarted)

@@ -12,7 +12,7 @@ import posix
 import socket
 import struct
 
-from qmailfork.conversation.dialogue import converse
+from qmailfork.conversation.conduct import converse
 from qmailfork.conversation.settings import ControlFault
 from qmailfork.drivers.worker.profile import Profiles
 from qmailfork.drivers.worker.room import Place, Room, write

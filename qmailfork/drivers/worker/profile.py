@@ -1,7 +1,8 @@
 """What sessions that the rules treat alike have in common, made once for all of them."""
 
-from qmailfork.conversation.settings import ControlFault, Peer
+from qmailfork.conversation.settings import ControlFault
 from qmailfork.drivers.worker.tcpserver import Client
+from qmailfork.programs.peer import Peer
 from qmailfork.system import config
 
 TYPE_CHECKING = False
@@ -57,17 +58,27 @@ class Profile:
         """The client as the conversation sees it."""
         if self._told:
             return config.peer(self.environment(client, local))
-        name, ip, _ = local
-        return Peer(client.ip, client.host or b"unknown", client.info, ip if name is None else name)
+        name, ip, port = local
+        return Peer(
+            client.ip,
+            client.host or b"unknown",
+            client.info,
+            ip if name is None else name,
+            b"%d" % client.port,
+            (ip, b"%d" % port),
+            config.unique(),
+        )
 
 
 class Profiles:
-    """The profiles in use, over the control files as they were last read; `base` is the worker's own environment.
+    """The profiles in use, over the control files as they were last read; `base` is the worker's own environment,
+    `program` the smtpd that is wrapped (empty: none).
 
     Raises ControlFault where the control files of `base` cannot be read.
     """
 
-    def __init__(self, base: "Environment") -> None:
+    def __init__(self, base: "Environment", program: list[bytes]) -> None:
+        self._program = program
         self._base = {name: value for name, value in base.items() if name not in TCP}
         self._controls: dict[bytes, Controls] = {}
         self._known: dict[object, Profile] = {}
@@ -76,7 +87,7 @@ class Profiles:
     def _read(self, home: bytes) -> "Controls":
         controls = self._controls.get(home)
         if controls is None:
-            controls = self._controls[home] = config.Controls(home)
+            controls = self._controls[home] = config.Controls(home, self._program)
         return controls
 
     def under(self, rule: object, environment: "Environment") -> Profile:
@@ -110,7 +121,7 @@ class Profiles:
         faults = []
         for home in list(self._controls):
             try:
-                self._controls[home] = config.Controls(home)
+                self._controls[home] = config.Controls(home, self._program)
             except ControlFault as fault:
                 faults.append(str(fault))
         self._known.clear()

@@ -7,10 +7,14 @@ from time import gmtime
 from qmailfork.conversation import requests
 from qmailfork.conversation.requests import Ending, Opened
 from qmailfork.drivers.worker.children import Reaper, Run
+from qmailfork.drivers.worker.preloads import Preloads
 from qmailfork.drivers.worker.queue import Queue
 from qmailfork.drivers.worker.reactor import Reactor
+from qmailfork.drivers.worker.residents import Residents
+from qmailfork.drivers.worker.wrapped import Wrapped
 from qmailfork.programs.journal import Event
 from qmailfork.programs.outcome import Outcome
+from qmailfork.system import spawn
 from qmailfork.system.queue import Handover
 
 TYPE_CHECKING = False
@@ -60,15 +64,18 @@ class Link:
 
 
 class Site:
-    """What all sessions of a worker share: its `reactor` and `reaper`, a descriptor of /dev/null, the most octets
-    that one session may send (0: no limit), and the `now` in seconds that deadlines are counted in.
+    """What all sessions of a worker share: its `reactor` and `reaper`, a descriptor of /dev/null, the connections to
+    resident checkers and the checkers that are kept imported, the most octets that one session may send (0: no
+    limit), and the `now` in seconds that deadlines are counted in.
     """
 
-    __slots__ = ("most_octets", "now", "null", "reactor", "reaper")
+    __slots__ = ("most_octets", "now", "null", "preloads", "reactor", "reaper", "residents")
 
     def __init__(self, reactor: Reactor, null: int, most_octets: int) -> None:
         self.reactor = reactor
         self.reaper = Reaper(reactor)
+        self.residents = Residents(reactor)
+        self.preloads = Preloads(reactor, self.reaper, null)
         self.null = null
         self.most_octets = most_octets
         self.now = 0.0
@@ -78,8 +85,8 @@ class Session:
     """The driver of one conversation. `deadline` is when the client's patience, or ours with it, ends."""
 
     __slots__ = (
-        "_conversation", "_gone", "_link", "_most", "_octets", "_queue", "_reading", "_rest", "_seconds", "_site",
-        "_variables", "_waiting", "_when_sent", "deadline",
+        "_child", "_conversation", "_gone", "_in_tunnel", "_link", "_most", "_octets", "_queue", "_reading", "_rest",
+        "_seconds", "_site", "_variables", "_waiting", "_when_sent", "deadline",
     )  # fmt: skip
 
     def __init__(self, site: Site, link: Link, conversation: "Asking[Ending]") -> None:
@@ -95,6 +102,8 @@ class Session:
         self._seconds = 0.0
         self._variables: dict[bytes, bytes] | None = None
         self._waiting = False  # the conversation waits for the client
+        self._child: Wrapped | None = None
+        self._in_tunnel = False
         self._when_sent: Callable[[bool], None] | None = None
         self.deadline = NEVER
 
@@ -193,6 +202,11 @@ class Session:
         elif self._waiting:
             self._waiting = False
             self.resume(None)
+        elif self._in_tunnel:
+            self._in_tunnel = False
+            self.resume(None)
+        elif self._child:
+            self._child.expire()
 
     # the programs
 
@@ -203,14 +217,26 @@ class Session:
         return self._variables
 
     def _run(self, request: requests.Run) -> object:
-        environment = {**self._environment(), **request.environment}
+        environment = spawn.merged(self._environment(), request.environment)
         site = self._site
         Run(site.reactor, site.reaper, site.null, self._link.errors, request, environment, self.resume)
         return LATER
 
+    def _run_warm(self, request: requests.RunWarm) -> object:
+        environment = spawn.merged(self._environment(), request.environment)
+        place = self._link.errors, self._link.home
+        if self._site.preloads.run(request, environment, place, self.resume):
+            return LATER
+        return self._run(request)
+
+    def _consult(self, request: requests.Consult) -> object:
+        self._site.residents.ask(request, self.resume)
+        return LATER
+
     def _open(self, request: requests.Open) -> Opened | bytes:
         try:
-            handover = Handover(request.program, self._environment(), self._link.errors)
+            environment = spawn.merged(self._environment(), request.environment)
+            handover = Handover(request.program, environment, self._link.errors)
         except OSError as fault:
             return b"%b: %b" % (request.program, (fault.strerror or "").encode())
         self._queue = Queue(self._site.reactor, self._site.reaper, handover)
@@ -238,6 +264,51 @@ class Session:
         self._queue = None
         self.resume(None)
 
+    # the wrapped smtpd
+
+    def _start(self, request: requests.Start) -> bytes | None:
+        try:
+            environment, errors = self._environment(), self._link.errors
+            self._child = Wrapped(self._site.reactor, self._site.reaper, request.argv, environment, errors)
+        except OSError as fault:
+            return b"%b: %b" % (request.argv[0], (fault.strerror or "").encode())
+        return None
+
+    def _tell(self, request: requests.Tell) -> object:
+        assert self._child
+        took = self._child.tell(request.octets, self._resume_in_time)
+        return self._later(request.seconds) if took is None else took
+
+    def _hear(self, request: requests.Hear) -> object:
+        assert self._child
+        heard = self._child.hear(self._resume_in_time)
+        return self._later(request.seconds) if heard is None else heard
+
+    def _later(self, seconds: float) -> object:
+        self.deadline = self._site.now + seconds
+        return LATER
+
+    def _resume_in_time(self, answer: object) -> None:
+        self.deadline = NEVER
+        self.resume(answer)
+
+    def _tunnel(self, request: requests.Tunnel) -> object:
+        self._seconds = request.seconds
+        self._send(request.reply, self._join)
+        return LATER
+
+    def _join(self, sent: bool) -> None:
+        assert self._child
+        if not sent:
+            self._site.reactor.loop.call_soon(self.resume, None)
+            return
+        self._in_tunnel = True
+        self._stay()
+        self._child.tunnel(self._link.source, self._link.sink, self._stay, lambda: self._resume_in_time(None))
+
+    def _stay(self) -> None:
+        self.deadline = self._site.now + self._seconds
+
     def tend(self) -> None:
         """What has to be looked after from time to time."""
         if self._queue:
@@ -255,6 +326,8 @@ class Session:
         self.deadline = NEVER
         if self._queue:
             self._queue.close()
+        if self._child:
+            self._child.leave()
         link = self._link
         self._site.reactor.close(link.source)
         if link.sink != link.source:
@@ -265,9 +338,15 @@ class Session:
 _ANSWERS: "dict[type, Callable[[Session, Any], object]]" = {
     requests.Exchange: Session._exchange,
     requests.Run: Session._run,
+    requests.RunWarm: Session._run_warm,
+    requests.Consult: Session._consult,
     requests.Open: Session._open,
     requests.Write: Session._write,
     requests.Finish: Session._finish,
     requests.Abandon: Session._abandon,
+    requests.Start: Session._start,
+    requests.Tell: Session._tell,
+    requests.Hear: Session._hear,
+    requests.Tunnel: Session._tunnel,
     requests.Note: Session._note,
 }

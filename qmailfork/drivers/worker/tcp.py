@@ -6,7 +6,7 @@ import posix
 import socket
 from functools import partial
 
-from qmailfork.conversation.dialogue import converse
+from qmailfork.conversation.conduct import converse
 from qmailfork.conversation.settings import ControlFault
 from qmailfork.drivers.worker import tcpserver
 from qmailfork.drivers.worker.profile import Profile, Profiles

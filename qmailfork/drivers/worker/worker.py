@@ -44,7 +44,7 @@ class Worker:
         self._reactor = reactor
         self._site = Site(reactor, null, options.most_octets)
         self._room = Room(self._site, board, row, limit, options)
-        self._profiles = Profiles(base)
+        self._profiles = Profiles(base, options.program)
         self._gates: list[TcpGate | HandoffGate] = []
         if listening.tcp:
             self._gates.append(TcpGate(self._room, self._profiles, listening.tcp, home))

@@ -1,0 +1,271 @@
+"""Wrap mode: the conversation with a client in front of another smtpd, the child, which is told what passes.
+
+The child hears one command at a time, each in the form that a client that behaves would give it, and never of a
+recipient that is refused here. Its replies are the client's, but for what it offers and a checker could not see into.
+Control files that are there apply before the checkers, in our words, so that none runs for a recipient in vain.
+A client that logged in to the child is a relay client from there on: the child alone judges where it may send.
+"""
+
+from qmailfork.conversation import checking, dialogue, message, recipient
+from qmailfork.conversation.dialogue import STEPS, Quit
+from qmailfork.conversation.requests import Ending, Hear, Start, Tell, Tunnel
+from qmailfork.conversation.session import Gone, Session
+from qmailfork.conversation.settings import Settings
+from qmailfork.programs import events
+from qmailfork.programs.peer import Peer
+from qmailfork.smtp import address, client, commands, replies
+from qmailfork.smtp.commands import DATA, EHLO, HELO, MAIL, QUIT, RCPT, RSET
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from qmailfork.conversation.requests import Asking
+
+AUTH, STARTTLS = b"auth", b"starttls"
+CANCEL = b"*"  # RFC 4954 section 4
+
+
+class Lost(Exception):
+    """The child cannot be spoken with (any more); `condition` is the log's word for why."""
+
+    def __init__(self, condition: bytes) -> None:
+        self.condition = condition
+
+
+class Closed(Exception):
+    """The child closes the connection with this `reply`."""
+
+    def __init__(self, reply: bytes) -> None:
+        self.reply = reply
+
+
+class Child:
+    """The smtpd behind, in one session: what it said and was not read yet; whether what it hides was logged."""
+
+    __slots__ = ("_heard", "_seconds", "reported", "session")
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.reported = False
+        self._heard = b""
+        self._seconds = session.settings.child_seconds
+
+    def start(self) -> "Asking[bytes]":
+        """Its greeting. Raises Lost, Closed."""
+        reason = yield Start(list(self.session.settings.wrapped))
+        if reason:
+            raise Lost(b"Exec")
+        return (yield from self.reply())
+
+    def ask(self, line: bytes, patience: int = 1) -> "Asking[bytes]":
+        """Its reply to a command, for which it has `patience` times the usual time. Raises Lost, Closed.
+
+        What it said before it was asked would be taken for the reply, and each reply for the next one's.
+        """
+        if self._heard:
+            yield from self.reply()
+            raise Lost(b"Protocol")
+        yield from self.tell(line + b"\r\n")
+        return (yield from self.reply(patience))
+
+    def tell(self, octets: bytes) -> "Asking[bool]":
+        """Whether it took the octets; one that did not may still have something to say."""
+        takes: bool = yield Tell(octets, self._seconds)
+        return takes
+
+    def reply(self, patience: int = 1) -> "Asking[bytes]":
+        """What it says next. Raises Lost; Closed for a 421."""
+        try:
+            while (found := client.reply(self._heard)) is None:
+                block = yield Hear(self._seconds * patience)
+                if block is None:
+                    raise Lost(b"Timeout")
+                if not block:
+                    raise Lost(b"Gone")
+                self._heard += block
+        except client.Nonsense:
+            raise Lost(b"Protocol") from None
+        reply, self._heard = found
+        if reply.startswith(client.CLOSING):
+            raise Closed(reply)
+        return reply
+
+
+def converse(settings: Settings, peer: Peer) -> "Asking[Ending]":
+    """One session from greeting to end."""
+    session = Session(settings, peer)
+    child = Child(session)
+    yield from dialogue.announce(session)
+    try:
+        session.owed.append((yield from child.start()))
+        return (yield from dialogue.hold(session, lambda line: _obey(child, line)))
+    except Closed as closing:
+        return Ending(b"".join(session.owed) + closing.reply, 1)
+    except Lost as fault:
+        yield session.note(events.child_lost(fault.condition, settings.wrapped[0]))
+        return Ending(b"".join(session.owed) + replies.CHILD_LOST, 1)
+
+
+def _obey(child: Child, line: bytes) -> "Asking[bytes]":
+    """The reply to one command line; the session's state follows the child's reply."""
+    session = child.session
+    if b"\0" in line:
+        yield from session.say(3, b"NUL in a command: ", line)
+        return replies.SYNTAX
+    verb, argument = commands.split(line)
+    step = STEPS[session.state].get(verb, session.state)
+    if isinstance(step, bytes):
+        return step
+    if not verb.isalnum() or (verb in client.BLIND and verb not in session.settings.blind):
+        yield from session.say(3, b"not handed on: ", verb)
+        return replies.UNIMPLEMENTED
+    if verb in session.held:
+        yield session.note(events.held(verb, session.held[verb]))
+        return session.held[verb]
+    reply = yield from _HANDLERS.get(verb, _pass)(child, verb, argument)
+    if verb == DATA or replies.is_positive(reply):
+        session.state = step
+    return reply
+
+
+def _pass(child: Child, verb: bytes, argument: bytes) -> "Asking[bytes]":
+    """A command that concerns the child alone."""
+    reply = yield from child.ask(_line(verb, argument))
+    if reply.startswith(b"3"):
+        raise Lost(b"Protocol")
+    return reply
+
+
+def _line(verb: bytes, argument: bytes) -> bytes:
+    return verb.upper() + (b" " + client.clean(argument) if argument else b"")
+
+
+def _hello(child: Child, verb: bytes, argument: bytes) -> "Asking[bytes]":
+    session = child.session
+    reply = yield from _pass(child, verb, argument)
+    if not replies.is_positive(reply):
+        return reply
+    dialogue.greeted(session, argument, extended=verb == EHLO)
+    if verb == HELO:
+        return reply
+    reply, hidden = client.extensions(reply, session.settings.blind)
+    if hidden and not child.reported:
+        child.reported = True
+        yield session.note(events.child_hidden(hidden))
+    return reply
+
+
+def _mail(child: Child, verb: bytes, argument: bytes) -> "Asking[bytes]":
+    session = child.session
+    found = yield from dialogue.admit_sender(session, argument)
+    if isinstance(found, bytes):
+        return found
+    sender, size, parameters = found
+    try:
+        reply = yield from child.ask(client.mail(sender, parameters))
+    except address.SyntaxFault:
+        return replies.SYNTAX
+    if replies.is_positive(reply):
+        session.begin(sender, size)
+    else:
+        yield session.note(events.child_refused(b"ORIG", b"", reply), sender)
+    return reply
+
+
+def _recipient(child: Child, verb: bytes, argument: bytes) -> "Asking[bytes]":
+    session = child.session
+    found = yield from recipient.admit(session, argument)
+    if isinstance(found, bytes):
+        return found
+    try:
+        _, parameters = address.parse(argument)
+        reply = yield from child.ask(client.recipient(found.envelope.recipient, parameters))
+    except address.SyntaxFault:
+        return replies.SYNTAX
+    if replies.is_positive(reply):
+        yield from checking.settle(session, found)
+    else:
+        yield session.note(events.child_refused(b"RCPT", found.routed, reply))
+    return checking.announced(found, reply)
+
+
+def _data(child: Child, verb: bytes, argument: bytes) -> "Asking[bytes]":
+    session = child.session
+    first = session.recipients[0]
+    reply = yield from child.ask(b"DATA")
+    if reply.startswith(client.GO_AHEAD):
+        session.owed.append(reply)
+        reply = yield from _carry(child)
+    if reply.startswith(b"2"):
+        yield session.note(events.child_took(first, reply))
+    elif reply.startswith(b"3"):
+        raise Lost(b"Protocol")
+    else:
+        yield session.note(events.child_refused(b"DATA", first, reply))
+    return reply
+
+
+def _carry(child: Child) -> "Asking[bytes]":
+    """Bring the message to the child and read it to its end, whether the child takes it or not: the child's reply."""
+    session = child.session
+    passage = client.Passage()
+    takes = yield from child.tell(b"".join(session.headers).replace(b"\n", b"\r\n"))
+    while not passage.ended:
+        piece = passage.feed((yield from session.block()))
+        if passage.stray:
+            yield session.note(events.stray_newline(session.recipients[0]))
+            raise message.StrayNewline
+        if piece and takes:
+            takes = yield from child.tell(piece)
+    session.put_back(passage.rest)
+    return (yield from (child.ask(b".", patience=2) if takes else child.reply()))
+
+
+def _reset(child: Child, verb: bytes, argument: bytes) -> "Asking[bytes]":
+    child.session.held = {}
+    return (yield from _pass(child, verb, argument))
+
+
+def _quit(child: Child, verb: bytes, argument: bytes) -> "Asking[bytes]":
+    raise Quit((yield from _pass(child, verb, argument)))
+
+
+def _login(child: Child, verb: bytes, argument: bytes) -> "Asking[bytes]":
+    """AUTH (RFC 4954): the dialogue is between client and child, and nothing of it is kept or logged."""
+    session = child.session
+    reply = yield from child.ask(_line(verb, argument))
+    while reply.startswith(client.LOGIN):
+        session.owed.append(reply)
+        line = yield from session.line()
+        reply = yield from child.ask(line if line == client.clean(line) else CANCEL)
+    if reply.startswith(client.LOGGED_IN):
+        session.settings = session.settings.relaying()
+        session.variables = {**session.variables, b"RELAYCLIENT": b""}
+        if session.settings.checkers.unset_relay_list:
+            yield session.note(events.relay_list_unset())
+    return reply
+
+
+def _go_blind(child: Child, verb: bytes, argument: bytes) -> "Asking[bytes]":
+    """STARTTLS where the site lets it through: from here on nothing is seen, and nothing checked."""
+    session = child.session
+    reply = yield from _pass(child, verb, argument)
+    if not replies.is_positive(reply):
+        return reply
+    yield session.note(events.child_blind())
+    yield Tunnel(reply, session.settings.seconds)
+    raise Gone
+
+
+_HANDLERS: "dict[bytes, Callable[[Child, bytes, bytes], Asking[bytes]]]" = {
+    HELO: _hello,
+    EHLO: _hello,
+    MAIL: _mail,
+    RCPT: _recipient,
+    DATA: _data,
+    RSET: _reset,
+    QUIT: _quit,
+    AUTH: _login,
+    STARTTLS: _go_blind,
+}

@@ -1,0 +1,226 @@
+"""Python checkers kept imported: for each a process that forks it (system/preload.py), until its file changes."""
+
+import marshal
+import posix
+import socket
+import sys
+from time import monotonic, time
+
+from qmailfork.drivers.worker.children import Reaper
+from qmailfork.drivers.worker.reactor import Reactor
+from qmailfork.programs.outcome import EXPIRED, UNSTARTED, Outcome
+from qmailfork.system import children, preload, spawn
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from qmailfork.conversation.requests import RunWarm
+
+    Done = Callable[[Outcome], None]
+    Stamp = tuple[int, int, int]
+
+CHANNEL = 3  # the process's descriptor of its socket
+
+
+class Preloads:
+    """The kept checkers of a worker."""
+
+    __slots__ = ("_null", "_reactor", "_reaper", "_servers")
+
+    def __init__(self, reactor: Reactor, reaper: Reaper, null: int) -> None:
+        self._reactor = reactor
+        self._reaper = reaper
+        self._null = null
+        self._servers: dict[bytes, Server] = {}
+
+    def run(self, request: "RunWarm", environment: dict[bytes, bytes], place: tuple[int, int], done: "Done") -> bool:
+        """Fork the checker, and call `done` with its Outcome; False where it has to be run the ordinary way.
+
+        `place` is where it runs: descriptors of its log and of its working directory.
+        """
+        path = request.argv[0]
+        stamp = stamp_of(path)
+        if stamp is None:
+            return False
+        server = self._servers.get(path)
+        if server is None or server.stamp != stamp or server.gone:
+            if server:
+                server.retire()
+            try:
+                server = self._servers[path] = Server(self._reactor, self._reaper, self._null, path, stamp)
+            except OSError:
+                return False
+        return server.run(request, environment, place, done)
+
+
+def stamp_of(path: bytes) -> "Stamp | None":
+    """What tells one version of a file from another; None where it cannot be executed, or is no file of ours."""
+    try:
+        stat = posix.stat(path)
+    except OSError:
+        return None
+    return (stat.st_mtime_ns, stat.st_size, stat.st_ino) if posix.access(path, posix.X_OK) else None
+
+
+class Server:
+    """The process that forks one checker. `gone` once it has ended; `stamp` is the version that it has imported.
+
+    Raises OSError where it cannot be started.
+    """
+
+    __slots__ = ("_arrived", "_channel", "_number", "_outbox", "_reactor", "_retired", "_runs", "gone", "stamp")
+
+    def __init__(self, reactor: Reactor, reaper: Reaper, null: int, path: bytes, stamp: "Stamp") -> None:
+        self._reactor = reactor
+        self.stamp = stamp
+        self.gone = self._retired = False
+        self._arrived = b""
+        self._number = 0
+        self._runs: dict[int, Run] = {}
+        self._outbox: list[tuple[bytes, list[int]]] = []
+        self._channel, its = socket.socketpair()
+        argv = [sys.executable.encode(), b"-P", preload.__file__.encode(), b"%d" % CHANNEL, path]
+        try:
+            pid = spawn.launch(argv, posix.environ, ((null, 0), (null, 1), (its.fileno(), CHANNEL)))
+        except OSError:
+            self._channel.close()
+            raise
+        finally:
+            its.close()
+        self._channel.setblocking(False)
+        reaper.watch(pid, lambda status: None)
+        reactor.on_readable(self._channel.fileno(), self._read)
+
+    def run(self, request: "RunWarm", environment: dict[bytes, bytes], place: tuple[int, int], done: "Done") -> bool:
+        """As Preloads.run."""
+        try:
+            pipe, its = posix.pipe()
+        except OSError:
+            return False
+        self._number += 1
+        data = marshal.dumps((self._number, request.argv, environment))
+        self._runs[self._number] = Run(self, self._reactor, self._number, pipe, request, done)
+        self.tell(data, [its, *map(posix.dup, place)])
+        return True
+
+    def tell(self, data: bytes, descriptors: list[int]) -> None:
+        """Send a request, and with it `descriptors`, which are closed."""
+        self._outbox.append((len(data).to_bytes(preload.LENGTH, "big") + data, descriptors))
+        if len(self._outbox) == 1:
+            self._flush()
+
+    def _flush(self) -> None:
+        while self._outbox:
+            data, descriptors = self._outbox[0]
+            try:
+                sent = socket.send_fds(self._channel, [data], descriptors) if descriptors else self._channel.send(data)
+            except BlockingIOError:
+                self._reactor.on_writable(self._channel.fileno(), self._flush)
+                return
+            except OSError:
+                return  # the reader sees its end
+            for descriptor in descriptors:
+                posix.close(descriptor)
+            self._outbox[0] = data[sent:], []
+            if sent == len(data):
+                del self._outbox[0]
+        self._reactor.ignore_writable(self._channel.fileno())
+
+    def _read(self) -> None:
+        try:
+            block = self._channel.recv(children.BLOCK)
+        except BlockingIOError:
+            return
+        except OSError:
+            block = b""
+        if not block:
+            self._lose()
+            return
+        *lines, self._arrived = (self._arrived + block).split(b"\n")
+        for line in lines:
+            number, status = map(int, line.split())
+            self._runs.pop(number).ended(status)
+        self._close_if_idle()
+
+    def retire(self) -> None:
+        """No more is asked of it: it ends with the last of its forks."""
+        self._retired = True
+        self._close_if_idle()
+
+    def _close_if_idle(self) -> None:
+        if self._retired and not self._runs:
+            self._close()
+
+    def _lose(self) -> None:
+        """It has ended before us: so have its forks, for us."""
+        self._close()
+        runs, self._runs = self._runs, {}
+        for run in runs.values():
+            run.lost()
+
+    def _close(self) -> None:
+        if not self.gone:
+            self.gone = True
+            self._reactor.close(self._channel.detach())
+            for _, descriptors in self._outbox:
+                for descriptor in descriptors:
+                    posix.close(descriptor)
+
+
+class Run:
+    """One fork of a checker, with its output captured and its time limited."""
+
+    __slots__ = ("_began", "_done", "_expired", "_keep", "_number", "_output", "_pipe", "_reactor", "_server", "_timer")
+
+    def __init__(
+        self, server: Server, reactor: Reactor, number: int, pipe: int, request: "RunWarm", done: "Done"
+    ) -> None:
+        self._server = server
+        self._reactor = reactor
+        self._number = number
+        self._pipe = pipe
+        self._done = done
+        self._keep = request.OUTPUT
+        self._output = b""
+        self._began = monotonic()
+        self._expired = False
+        self._timer: asyncio.TimerHandle = reactor.loop.call_later(request.seconds, self._expire)
+        posix.set_blocking(pipe, False)
+        reactor.on_readable(pipe, self._read)
+
+    def _read(self) -> None:
+        try:
+            block = posix.read(self._pipe, children.BLOCK)
+        except BlockingIOError:
+            return
+        self._output = (self._output + block)[: self._keep]
+        if not block:
+            self._reactor.ignore_readable(self._pipe)
+
+    def _expire(self) -> None:
+        self._expired = True
+        self._server.tell(marshal.dumps((self._number,)), [])
+
+    def _milliseconds(self) -> float:
+        return (monotonic() - self._began) * 1000
+
+    def ended(self, status: int) -> None:
+        """The fork has ended."""
+        if len(self._output) < self._keep:
+            self._read()
+        self._close()
+        if self._expired:
+            self._done(Outcome(EXPIRED, 0, self._output, self._milliseconds(), int(time())))
+        else:
+            self._done(children.ended(status, self._output, self._milliseconds()))
+
+    def lost(self) -> None:
+        """The process that forked it has ended: nobody knows what became of it."""
+        self._close()
+        self._done(Outcome(UNSTARTED, 0, b"", self._milliseconds(), int(time())))
+
+    def _close(self) -> None:
+        self._timer.cancel()
+        self._reactor.close(self._pipe)

@@ -1,0 +1,215 @@
+"""A Python checker kept imported: `python3 preload.py DESCRIPTOR PROGRAM` forks it for each request on a socket.
+
+It is a process of its own for each checker, run as a script and without anything else of this package, so that the
+checker finds what it would find had it been run: its own directory first on sys.path, and no module but its own.
+
+A request is 4 octets of length and a marshalled tuple: (number, argv, environment) with the descriptors for 1, 2 and
+the working directory to start one, (number,) to kill one. What is told are lines: the number, and the wait status.
+A checker with a function main() is imported once, and main() called in each fork; any other is compiled once, and run
+as __main__ in each fork, as is one that could not be imported.
+"""
+
+import array
+import ast
+import atexit
+import gc
+import importlib.util
+import marshal
+import os
+import signal
+import socket
+import sys
+import traceback
+from collections.abc import Callable
+from types import CodeType, ModuleType
+from typing import Any
+
+LENGTH = 4  # octets that tell how long a request is
+DESCRIPTORS = 3
+BLOCK = 65536  # octets read at once
+
+Program = Callable[[], object]
+
+
+def load(path: str) -> Program:
+    """What a fork has to call to be the checker at `path`."""
+    with open(path, "rb") as file:
+        source = file.read()
+    tree = ast.parse(source, path)
+    code = compile(tree, path, "exec", dont_inherit=True)
+    if any(isinstance(node, ast.FunctionDef) and node.name == "main" for node in tree.body):
+        try:
+            return imported(path, code)
+        except (Exception, SystemExit):
+            sys.modules.pop(name_of(path), None)
+    return lambda: run(path, code)
+
+
+def name_of(path: str) -> str:
+    """The module name of a checker's file."""
+    return os.path.splitext(os.path.basename(path))[0].replace(".", "_") or "checker"
+
+
+def imported(path: str, code: CodeType) -> Program:
+    """main() of the checker at `path`. Raises whatever its import raises."""
+    spec = importlib.util.spec_from_loader(name_of(path), loader=None, origin=path)
+    assert spec
+    module = importlib.util.module_from_spec(spec)
+    module.__file__ = path
+    sys.modules[spec.name] = module
+    exec(code, module.__dict__)
+    main: Program = module.main
+    return main
+
+
+def run(path: str, code: CodeType) -> None:
+    """The checker's `code` as __main__."""
+    main = ModuleType("__main__")
+    main.__file__ = path
+    sys.modules["__main__"] = main
+    exec(code, main.__dict__)
+
+
+def refuse(fault: BaseException) -> Program:
+    """A checker that cannot even be compiled says so each time, as Python would."""
+
+    def program() -> object:
+        raise fault
+
+    return program
+
+
+class Server:
+    """Forks `program` for the requests that come on `channel`."""
+
+    def __init__(self, channel: socket.socket, program: Program) -> None:
+        self._channel = channel
+        self._program = program
+        self._pids: dict[int, int] = {}  # number → process
+        self._arrived = b""
+        self._passed: list[int] = []
+
+    def serve(self) -> None:
+        """Until the other side is gone."""
+        while self._receive():
+            while len(self._arrived) >= LENGTH:
+                length = int.from_bytes(self._arrived[:LENGTH], "big")
+                if len(self._arrived) < LENGTH + length:
+                    break
+                request = marshal.loads(self._arrived[LENGTH : LENGTH + length])
+                self._arrived = self._arrived[LENGTH + length :]
+                self._obey(*request)
+
+    def _receive(self) -> bool:
+        """Wait for octets and descriptors; SIGCHLD tells of ends in between."""
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGCHLD,))
+        try:
+            data, ancillary, _, _ = self._channel.recvmsg(BLOCK, socket.CMSG_SPACE(4 * DESCRIPTORS * 100))
+        except OSError:
+            data, ancillary = b"", []
+        finally:
+            signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGCHLD,))
+        for _, _, passed in ancillary:
+            self._passed += array.array("i", passed)
+        self._arrived += data
+        return bool(data)
+
+    def _obey(self, number: int, *request: Any) -> None:
+        if request:
+            self._fork(number, *request)
+        elif number in self._pids:
+            os.killpg(self._pids[number], signal.SIGKILL)
+
+    def _fork(self, number: int, argv: list[bytes], environment: dict[bytes, bytes]) -> None:
+        passed, self._passed = self._passed[:DESCRIPTORS], self._passed[DESCRIPTORS:]
+        pid = os.fork()
+        if pid == 0:
+            take_place(*passed)
+            for descriptor in (*passed, *self._passed, self._channel.detach()):
+                os.close(descriptor)
+            become(self._program, argv, environment)
+        try:
+            os.setpgid(pid, pid)
+        except OSError:
+            pass  # it has done so itself, and has ended
+        self._pids[number] = pid
+        for descriptor in passed:
+            os.close(descriptor)
+
+    def bury(self, *_: object) -> None:
+        """Tell of the forks that have ended."""
+        for number, pid in list(self._pids.items()):
+            found, status = os.waitpid(pid, os.WNOHANG)
+            if found:
+                del self._pids[number]
+                try:
+                    self._channel.sendall(b"%d %d\n" % (number, status))
+                except OSError:
+                    os._exit(0)
+
+
+def take_place(output: int, log: int, home: int) -> None:
+    """Let this process be where a checker is: group, signals, directory, descriptors."""
+    os.setpgid(0, 0)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    os.fchdir(home)
+    os.dup2(output, 1)
+    os.dup2(log, 2)
+
+
+def become(program: Program, argv: list[bytes], environment: dict[bytes, bytes]) -> None:
+    """Be the checker, from here to the end of the process."""
+    os.environ.clear()
+    os.environb.update(environment)
+    sys.argv[:] = [os.fsdecode(word) for word in argv]
+    os._exit(status_of(program) & 0xFF)
+
+
+def status_of(program: Program) -> int:
+    """Call `program`, let it clear up, and say with which code the process is to end, as Python would."""
+    status = 0
+    try:
+        status = exit_code(program())
+    except SystemExit as end:
+        status = exit_code(end.code)
+    except BaseException:
+        traceback.print_exc()
+        status = 1
+    if "threading" in sys.modules:
+        sys.modules["threading"]._shutdown()  # waits for threads, as an interpreter does
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            status = status or 120  # Python's own code for it
+    return status
+
+
+def exit_code(value: object) -> int:
+    """The exit code that sys.exit(value) stands for."""
+    if value is None or isinstance(value, int):
+        return int(value or 0)
+    print(value, file=sys.stderr)
+    return 1
+
+
+def main() -> None:
+    """Serve until the other side closes the socket."""
+    channel, path = socket.socket(fileno=int(sys.argv[1])), sys.argv[2]
+    sys.path.insert(0, os.path.dirname(path))
+    sys.argv[:] = [path]
+    try:
+        program = load(path)
+    except Exception as fault:
+        program = refuse(fault)
+    gc.collect()
+    gc.freeze()
+    server = Server(channel, program)
+    signal.signal(signal.SIGCHLD, server.bury)
+    server.serve()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""Asking resident programs, for a driver that may block: one connection to each, kept for the next question."""
+
+import _socket
+import select
+from time import monotonic, time
+
+from qmailfork.programs.outcome import ANSWERED, BROKEN, EXPIRED, UNSTARTED, Outcome
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    Address = bytes | tuple[bytes, int]
+
+BLOCK = 65536  # octets read at once
+
+
+class Residents:
+    """The connections of one session; an answer may be `longest` octets."""
+
+    __slots__ = ("_kept", "_longest")
+
+    def __init__(self, longest: int) -> None:
+        self._kept: dict[Address, _socket.socket] = {}
+        self._longest = longest
+
+    def ask(self, address: "Address", question: bytes, end: bytes, seconds: float) -> Outcome:
+        """Put the `question` to the program at `address`: its answer, up to `end`, as an Outcome."""
+        began = monotonic()
+        try:
+            how, code, answer = ANSWERED, 0, self._answer(address, question, end, began + seconds)
+        except TimeoutError:
+            how, code, answer = EXPIRED, 0, b""
+        except _Unreachable as fault:
+            how, code, answer = UNSTARTED, fault.code, b""
+        except OSError:
+            how, code, answer = BROKEN, 0, b""
+        return Outcome(how, code, answer, (monotonic() - began) * 1000, int(time()))
+
+    def _answer(self, address: "Address", question: bytes, end: bytes, deadline: float) -> bytes:
+        """A program may close a connection that it has not been asked on for a while: then it is asked anew."""
+        connection = self._kept.pop(address, None)
+        answer = b"" if connection is None else self._put(connection, question, end, deadline, lost=b"")
+        if connection is None or not answer:
+            connection = connect(address, deadline)
+            answer = self._put(connection, question, end, deadline, lost=None)
+        self._kept[address] = connection
+        return answer
+
+    def _put(
+        self, connection: "_socket.socket", question: bytes, end: bytes, deadline: float, lost: bytes | None
+    ) -> bytes:
+        """Question and answer; `lost` (None: OSError) where the connection ends before the first octet comes."""
+        answer = b""
+        try:
+            _send(connection, question, deadline)
+            while end not in answer:
+                block = _receive(connection, deadline)
+                if len(answer) + len(block) > self._longest:
+                    raise OSError("the answer is too long")
+                if not block:
+                    raise ConnectionResetError
+                answer += block
+            if answer.index(end) + len(end) != len(answer):
+                raise OSError("there is more than an answer")
+        except OSError as fault:
+            connection.close()
+            if answer or lost is None or not isinstance(fault, ConnectionError):
+                raise
+            return lost
+        return answer
+
+
+class _Unreachable(Exception):
+    def __init__(self, code: int) -> None:
+        self.code = code
+
+
+def connect(address: "Address", deadline: float) -> "_socket.socket":
+    """A connection to `address`. Raises TimeoutError, _Unreachable."""
+    try:
+        family, target = resolve(address)
+        connection = _socket.socket(family, _socket.SOCK_STREAM)
+    except OSError as fault:
+        raise _Unreachable(fault.errno or 0) from None
+    connection.settimeout(max(deadline - monotonic(), 0.001))
+    try:
+        connection.connect(target)
+    except TimeoutError:
+        connection.close()
+        raise
+    except OSError as fault:
+        connection.close()
+        raise _Unreachable(fault.errno or 0) from None
+    connection.setblocking(False)
+    return connection
+
+
+def resolve(address: "Address") -> tuple[int, "bytes | tuple[object, ...]"]:
+    """Family and address as socket calls take them. Raises OSError; a name is looked up without a time limit."""
+    if isinstance(address, bytes):
+        return _socket.AF_UNIX, address
+    host, port = address
+    family, _, _, _, target = _socket.getaddrinfo(host, port, type=_socket.SOCK_STREAM)[0]
+    return family, target
+
+
+def _send(connection: "_socket.socket", question: bytes, deadline: float) -> None:
+    while question:
+        _await(connection, select.POLLOUT, deadline)
+        question = question[connection.send(question) :]
+
+
+def _receive(connection: "_socket.socket", deadline: float) -> bytes:
+    _await(connection, select.POLLIN, deadline)
+    return connection.recv(BLOCK)
+
+
+def _await(connection: "_socket.socket", event: int, deadline: float) -> None:
+    poll = select.poll()
+    poll.register(connection.fileno(), event)
+    if not poll.poll(max(deadline - monotonic(), 0) * 1000):
+        raise TimeoutError
