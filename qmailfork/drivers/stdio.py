@@ -152,8 +152,9 @@ class Driver:
         try:
             environment = spawn.merged(self._environment, request.environment)
             log = () if request.captured == 1 else ((self._errors, 1),)
-            places = ((self._null, 0), *log, (its, request.captured), (self._errors, 2))
-            pid = spawn.launch(request.argv, environment, places)
+            pid = spawn.launch(
+                request.argv, environment, ((self._null, 0), (self._errors, 2), *log, (its, request.captured))
+            )
             return children.outcome(pid, ours, request.seconds, request.OUTPUT, began)
         finally:
             posix.close(ours)

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
-
 class Reaper:
     """Tells when a child has ended: by its pidfd, or by SIGCHLD where there is none."""
 
