@@ -154,7 +154,7 @@ def options(given: dict[str, Any]) -> Options:
 
 def rehearse(told: Options) -> None:
     """Read what every worker will read, so that one line tells what is wrong. Raises ControlFault, Fatal."""
-    config.Controls(config.home(config.received()))
+    config.Controls(config.home(config.received()), told.program)
     Rules(told.rules, told.rules_optional)
     if told.loop == "uvloop" and importlib.util.find_spec("uvloop") is None:
         raise Fatal("--loop: uvloop is not installed")
