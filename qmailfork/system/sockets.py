@@ -6,6 +6,7 @@ import socket
 import time
 
 BACKLOG = 1000  # tcpserver's own 20 drops connections as soon as a hundred come at once
+MOST_PORT = 65535
 FIRST = 3  # descriptor of LISTEN_FDS
 PATIENCE = 2.0  # seconds for the workers of an instance that was killed to let go of the address
 
@@ -23,6 +24,8 @@ def listen(host: str, port: str, backlog: int, nodelay: bool) -> list[socket.soc
 
 
 def _bound(host: str, port: str, backlog: int, nodelay: bool) -> list[socket.socket]:
+    if port.isdigit() and int(port) > MOST_PORT:  # the C library would take the rest of a division
+        raise BindFault(f"{host} {port}: no such port")
     try:
         found = socket.getaddrinfo(
             "0.0.0.0" if host == "0" else host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
