@@ -45,7 +45,8 @@ def run(listening: Sockets, board: Board, row: int, limit: int, options: Options
     loop.add_signal_handler(signal.SIGTERM, worker.stop)
     loop.add_signal_handler(signal.SIGHUP, worker.reload)
     loop.add_signal_handler(signal.SIGALRM, worker.hurry)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # not before: a signal to a worker that starts would kill it
+    # not before: a signal would kill a worker that starts, and uvloop loses one that comes before it runs
+    loop.call_soon(signal.pthread_sigmask, signal.SIG_SETMASK, ())
 
     def orphaned() -> None:
         watching.ignore_readable(parent)
