@@ -4,6 +4,7 @@ import click
 
 from qmailfork import __version__
 from qmailfork.cli.checker import checker
+from qmailfork.cli.explain import explain
 from qmailfork.cli.listen import listen
 
 
@@ -15,3 +16,4 @@ def main() -> None:
 
 main.add_command(listen)
 main.add_command(checker)
+main.add_command(explain)

@@ -9,11 +9,11 @@ from qmailfork.smtp import replies
 LONGEST = 200  # characters of one value
 
 
-def shown(value: bytes) -> str:
-    """`value` for a terminal: what is not printable as an escape, at most LONGEST characters and `...`."""
+def shown(value: bytes, longest: int = LONGEST) -> str:
+    """`value` for a terminal: what is not printable as an escape, at most `longest` characters and `...`."""
     text = value.decode("utf-8", "backslashreplace")
     plain = "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
-    return plain if len(plain) <= LONGEST else plain[:LONGEST] + "..."
+    return plain if len(plain) <= longest else plain[:longest] + "..."
 
 
 def shown_reply(reply: bytes) -> str:
