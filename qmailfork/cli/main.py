@@ -3,6 +3,7 @@
 import click
 
 from qmailfork import __version__
+from qmailfork.cli.check import check
 from qmailfork.cli.checker import checker
 from qmailfork.cli.explain import explain
 from qmailfork.cli.listen import listen
@@ -17,3 +18,4 @@ def main() -> None:
 main.add_command(listen)
 main.add_command(checker)
 main.add_command(explain)
+main.add_command(check)
