@@ -46,7 +46,9 @@ def check(source: bytes | None, as_json: bool, env_dir: str | None, pairs: tuple
 
     Exit status: 0, nothing found; 1, warnings; 2, errors, or a wrong argument.
     """  # fmt: skip
-    found = [*findings(surroundings.environment(env_dir, pairs)), *(_rules(source) if source else ())]
+    environment = surroundings.environment(env_dir, pairs)
+    about_rules = list(_rules(source)) if source else []  # before qmail's home is entered
+    found = list(dict.fromkeys([*findings(environment), *about_rules]))
     if as_json:
         click.echo(json.dumps([{**one._asdict(), "level": _level(one)} for one in found]))
     else:

@@ -70,6 +70,20 @@ def test_rules_that_were_not_compiled(home: QmailHome, tmp_path: Path) -> None:
     assert "the cdb is older" in call(home, "--rules", str(source), **GOOD).stdout
 
 
+def test_a_relative_path_is_the_callers(home: QmailHome, tmp_path: Path) -> None:
+    for name in ("rules", "rules.cdb"):
+        (tmp_path / name).write_text("")
+    argv = [*qmailfork("check"), "--rules", "rules"]
+    environment = {"PATH": os.environ["PATH"], "QMAILHOME": str(home.path), **GOOD}
+    done = subprocess.run(argv, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.returncode) == ("nothing found\n", 0)
+
+
+def test_nothing_is_found_twice(home: QmailHome) -> None:
+    found = json.loads(call(home, "--json", **{**GOOD, "SMTPEXTFORKFAIL": "perhaps"}).stdout)
+    assert len(found) == 1
+
+
 def test_it_knows_the_variables_of_the_manual() -> None:
     manual = (ROOT / "man" / "qmailfork-control.5").read_text()
     listed = re.findall(r"\b(SMTPEXTFORK[A-Z]*|XF_\w+|QMAILFORK_\w+)\b", manual)
