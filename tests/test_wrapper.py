@@ -155,7 +155,7 @@ def test_a_client_that_leaves_within_a_message(kind: str, home: QmailHome) -> No
 @pytest.mark.parametrize("verb", ["EHLO", "MAIL", "RCPT", "DATA", "DOT", "QUIT"])
 @pytest.mark.parametrize(("deed", "word"), [("dies", "Gone"), ("hangs", "Timeout"), ("rubbish", "Protocol")])
 def test_a_child_that_fails(kind: str, verb: str, deed: str, word: str, home: QmailHome) -> None:
-    with wrapped(kind, home, f"{verb}={deed}", QMAILFORK_CHILDTIMEOUT="0.3") as talk:
+    with wrapped(kind, home, f"{verb}={deed}", QMAILFORK_CHILDTIMEOUT="3") as talk:
         talk.client.send(b"EHLO foo\r\nMAIL FROM:<>\r\nRCPT TO:<joe@joedomain.net>\r\nDATA\r\nhello\r\n.\r\nQUIT\r\n")
         assert talk.client.rest().endswith(LOST + b"\r\n")
         assert sum(f"Error::SNDR::Wrapped_{word}" in line for line in talk.log()) == 1
