@@ -1,4 +1,6 @@
-"""dnsbl and xf-spf where they are meant to run: after a RCPT, under tcpserver and under the warm listener."""
+"""dnsbl and xf-spf where they are meant to run: after a RCPT, under tcpserver and under the warm listener; forked, and
+kept imported by the listener.
+"""
 
 import contextlib
 import os
@@ -58,9 +60,10 @@ def nameserver():
 
 
 @pytest.mark.parametrize("argv", [COLD, WARM], ids=["tcpserver", "listen"])
-def test_the_exit_code_is_the_reply(argv, nameserver, tmp_path):
+@pytest.mark.parametrize("scheme", ["", "preload:"], ids=["forked", "preload"])
+def test_the_exit_code_is_the_reply(argv, scheme, nameserver, tmp_path):
     settings = {
-        "SMTPEXTFORK": f"{CHECKERS}/dnsbl, {CHECKERS}/xf-spf",
+        "SMTPEXTFORK": f"{scheme}{CHECKERS}/dnsbl, {scheme}{CHECKERS}/xf-spf",
         "XF_NAMESERVER": nameserver.address,
         "SPFBEHAVIOR": "3",
         "DNSBL": "bl.test",

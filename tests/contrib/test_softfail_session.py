@@ -1,4 +1,6 @@
-"""softfail in SMTP sessions: forked and resident, behind qmailfork-smtpd under tcpserver and qmailfork listen."""
+"""softfail in SMTP sessions: forked, preloaded and resident, behind qmailfork-smtpd under tcpserver and behind
+qmailfork listen.
+"""
 
 from __future__ import annotations
 
@@ -47,9 +49,10 @@ def session(command: list[str], env: dict[str, str], *recipients: str) -> Iterat
             process.terminate()
 
 
-def test_forked(server: list[str], home: pathlib.Path) -> None:
+@pytest.mark.parametrize("start", [f"{sys.executable} ", "preload:"], ids=["forked", "preload"])
+def test_started(start: str, server: list[str], home: pathlib.Path) -> None:
     env = {"QMAILHOME": str(home), "SOFTFAIL_STORE": f"sqlite:{home}/softfail.db", "SOFTFAIL_TIMEOUT": "60000"}
-    env["SMTPEXTFORK"] = f"{sys.executable} {CHECKERS}/softfail"
+    env["SMTPEXTFORK"] = f"{start}{CHECKERS}/softfail"
     assert list(session(server, env, "b@y.org", "c@y.org")) == [GREYLISTED, GREYLISTED]
     replies = list(session(server, {**env, "UNBLOCK_AFTER_SEEN": "0"}, "b@y.org", "d@y.org"))
     assert [code for code, _ in replies] == [250, 454]

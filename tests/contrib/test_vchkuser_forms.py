@@ -11,7 +11,7 @@ import pytest
 from tests import support
 from tests.checkerforms import CHECKERS, forked, preloaded, resident
 from tests.mailsite import PASS, PROGRAM, REFUSE, MailSite
-from tests.ucspi import tcpserver
+from tests.ucspi import listening, tcpserver
 
 MAN = CHECKERS.parents[1] / "man" / "vchkuser.8"
 NO = "sorry, no mailbox here by that name. (#5.1.1)"
@@ -31,6 +31,20 @@ def test_through_qmailfork_smtpd(site: MailSite, tmp_path: Path, home: support.Q
     (home.path / "list").write_text("joe@example.org\n")
     rules = f':allow,SMTPEXTFORK="{sys.executable} {PROGRAM}",VCHKUSER_SOURCES="text:list"\n'
     with tcpserver(support.smtpd(), home.environment(), tmp_path, rules=rules) as server, server.connect() as client:
+        client.reply()
+        client.command("MAIL FROM:<a@elsewhere.example>")
+        assert client.command("RCPT TO:<jim@example.org>")[0].startswith(b"554 ")
+        assert client.command("RCPT TO:<joe@example.org>") == [b"250 ok"]
+        assert "exit=100 unknown recipient" in server.wait_log("recipient=jim@example.org")
+
+
+@pytest.mark.parametrize("start", [f"{sys.executable} ", "preload:"], ids=["forked", "preload"])
+def test_through_the_listener(start: str, home: support.QmailHome) -> None:
+    home.control(rcpthosts="example.org\n")
+    (home.path / "list").write_text("joe@example.org\n")
+    env = {**home.environment(), "SMTPEXTFORK": f"{start}{PROGRAM}", "VCHKUSER_SOURCES": "text:list"}
+    argv = support.qmailfork("listen", "-1", "-H", "-R", "-l0", "--workers", "1", "127.0.0.1", "0")
+    with listening(argv, env, home.path / "log", "127.0.0.1") as server, server.connect() as client:
         client.reply()
         client.command("MAIL FROM:<a@elsewhere.example>")
         assert client.command("RCPT TO:<jim@example.org>")[0].startswith(b"554 ")
