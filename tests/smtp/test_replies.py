@@ -12,6 +12,11 @@ SENTENCES = {
     "VERIFY": b"252 send some mail, i'll try my best",
     "HELP": b"214 qmailfork: a qmail-smtpd that forks your checkers; see qmailfork-smtpd(8)",
     "GO_AHEAD": b"354 go ahead",
+    "TLS_GO_AHEAD": b"220 ready for TLS",
+    "TLS_NOT_READY": b"454 TLS not available (#4.7.0)",
+    "NO_PARAMETERS": b"501 no parameters allowed (#5.5.4)",
+    "TLS_ACTIVE": b"503 TLS is active already (#5.5.1)",
+    "TLS_REQUIRED": b"535 STARTTLS required (#5.7.1)",
     "TOO_MANY": b"421 too many connections from your address (#4.7.0)",
     "NO_CONTROLS": b"421 unable to read controls (#4.3.0)",
     "CHILD_LOST": b"421 unable to speak with the mail server behind (#4.3.0)",
@@ -28,7 +33,8 @@ SENTENCES = {
     "LOOPING": b"554 too many hops, this message is looping (#5.4.6)",
     "SYNTAX": b"555 syntax error (#5.5.4)",
 }
-CONSTANTS = {name for name, value in vars(replies).items() if name.isupper() and name[0] != "_" and type(value) is bytes}
+PUBLIC = {name: value for name, value in vars(replies).items() if name.isupper() and not name.startswith("_")}
+CONSTANTS = {name for name, value in PUBLIC.items() if type(value) is bytes}
 
 
 @pytest.mark.parametrize(("name", "sentence"), SENTENCES.items())
