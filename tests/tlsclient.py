@@ -2,6 +2,7 @@
 
 import ssl
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.smtpclient import Client
@@ -10,12 +11,25 @@ from tests.support import QmailHome
 NAME = "mail.joedomain.net"
 
 
-def certificate(home: QmailHome, name: str = NAME, file: str = "servercert.pem", key: str = "serverkey.pem") -> Path:
+def certificate(
+    home: QmailHome,
+    name: str = NAME,
+    file: str = "servercert.pem",
+    key: str = "serverkey.pem",
+    more: Sequence[str] = (),
+) -> Path:
     """A certificate for `name` with its key, below control; the file to trust."""
     control = home.path / "control"
     made = ["-keyout", str(control / key), "-out", str(control / file)]
     curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    subject = ["-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}", "-days", "2"]
+    subject = [
+        "-subj",
+        "".join(f"/{part}" for part in (f"CN={name}", *more)),
+        "-addext",
+        f"subjectAltName=DNS:{name}",
+        "-days",
+        "2",
+    ]
     subprocess.run(["openssl", "req", "-x509", *curve, *made, *subject], check=True, capture_output=True)
     return control / file
 
