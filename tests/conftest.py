@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.listeners import LISTENERS
+from tests.listeners import LISTENERS, WRAPPERS
 from tests.support import QmailHome, build_fakes
 
 
@@ -20,6 +20,7 @@ def listeners_end() -> Iterator[None]:
     """The listeners that served transcripts end with the tests."""
     yield
     LISTENERS.close()
+    WRAPPERS.close()
 
 
 @pytest.fixture

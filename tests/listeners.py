@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from tests.servers import Talk, serve
+from tests.servers import REFERENCE, Talk, in_namespace, serve
 from tests.support import ROOT, QmailHome, qmailfork
 from tests.ucspi import Server, listening
 
@@ -21,9 +21,13 @@ NOT_BY_RULES = ("QMAILHOME", "PATH", "TCPLOCALPORT", "TCPREMOTEPORT", "PROTO")
 
 
 class Listeners:
-    """One listener for each set of control files, started when the first session asks for it."""
+    """One listener for each set of control files, started when the first session asks for it.
 
-    def __init__(self) -> None:
+    With `wraps` it stands in front of the C qmail-smtpd.
+    """
+
+    def __init__(self, wraps: bool = False) -> None:
+        self._wraps = wraps
         self._stack = ExitStack()
         self._running: dict[Controls, tuple[QmailHome, Server]] = {}
 
@@ -37,6 +41,8 @@ class Listeners:
         """A session with the control files, the queue and the environment of `home` and `env`."""
         own, server = self._listener(home)
         own.queue(queue_of(home))
+        if self._wraps:
+            env = {"QMAILQUEUE": str(own.path / "bin" / "qmail-queue"), **env}
         write_rules(own.path / "rules.cdb", {name: env[name] for name in env if name not in NOT_BY_RULES})
         said_before = len(server.log())
         with server.connect() as client:
@@ -60,7 +66,9 @@ class Listeners:
         return self._running[files]
 
     def _start(self, home: QmailHome, files: Controls) -> tuple[QmailHome, Server]:
-        own = QmailHome(home.path.parent.parent / f"listener{len(self._running)}", home.fakes)
+        own = QmailHome(
+            home.path.parent.parent / f"{'wrapping' if self._wraps else 'listener'}{len(self._running)}", home.fakes
+        )
         program = own.path / "qmailfork-handoff"
         subprocess.run(["cc", "-o", str(program), f"{HANDOFF / program.name}.c"], check=True)
         own.control(me=None, rcpthosts=None)
@@ -69,11 +77,14 @@ class Listeners:
         options = ["-1", "-H", "-R", "-l", "mail.joedomain.net", "-x", str(own.path / "rules.cdb"), "--workers", "1"]
         options += ["--handoff", str(own.path / "socket")]
         argv = qmailfork("listen", *options, "127.0.0.1", "0")
+        if self._wraps:
+            argv = in_namespace(own.path / "control", *argv, str(REFERENCE))
         env = {"PATH": os.defpath, "QMAILHOME": str(own.path)}
         return own, self._stack.enter_context(listening(argv, env, own.path / "log", "127.0.0.1"))
 
 
 LISTENERS = Listeners()
+WRAPPERS = Listeners(wraps=True)
 
 
 def queue_of(home: QmailHome) -> str | None:

@@ -31,11 +31,11 @@ class Silent(Exception):
 class Nameserver:
     """Answers from a zone; `asked` tells the questions, as (name, type)."""
 
-    def __init__(self, zone: Zone, host: str = "127.0.0.1") -> None:
+    def __init__(self, zone: Zone, host: str = "127.0.0.1", port: int = 0) -> None:
         self.zone = {name.lower(): list(records) for name, records in zone.items()}
         self.asked: list[tuple[str, str]] = []
         self.host = host
-        self.servers = _bound(self, host)
+        self.servers = _bound(self, host, port)
         self.port: int = self.servers[0].server_address[1]
         self.threads = [threading.Thread(target=server.serve_forever, args=(0.05,)) for server in self.servers]
 
@@ -99,23 +99,25 @@ class _TcpServer(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
 
 
-def _bound(nameserver: Nameserver, host: str) -> list[socketserver.BaseServer]:
-    """Return a UDP and a TCP server on one port that was free for both."""
+def _bound(nameserver: Nameserver, host: str, port: int) -> list[socketserver.BaseServer]:
+    """Return a UDP and a TCP server on this port, or on one that was free for both."""
     family = 10 if ":" in host else 2
     udp_class = type("Udp", (_UdpServer,), {"address_family": family, "nameserver": nameserver})
     tcp_class = type("Tcp", (_TcpServer,), {"address_family": family, "nameserver": nameserver})
     while True:
-        udp = udp_class((host, 0), _Udp)
+        udp = udp_class((host, port), _Udp)
         try:
             return [udp, tcp_class((host, udp.server_address[1]), _Tcp)]
         except OSError:  # that port is taken for TCP
             udp.server_close()
+            if port:
+                raise
 
 
 @contextlib.contextmanager
-def serving(zone: Zone, host: str = "127.0.0.1") -> Iterator[Nameserver]:
+def serving(zone: Zone, host: str = "127.0.0.1", port: int = 0) -> Iterator[Nameserver]:
     """Run a name server for zone; end it afterwards."""
-    nameserver = Nameserver(zone, host)
+    nameserver = Nameserver(zone, host, port)
     for thread in nameserver.threads:
         thread.start()
     try:

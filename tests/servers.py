@@ -42,7 +42,8 @@ class Talk:
 @dataclass(frozen=True)
 class Driver:
     """`cold`: the controls are read at each session. `tcp`: it sets the TCP variables itself, whatever the session's
-    environment lacks. `ours`: false for the reference. `alone`: nothing is wrapped.
+    environment lacks. `ours`: false for the reference. `bytewise`: whether octets that are sent one by one surely
+    arrive so; on TCP they may not. `alone`: nothing is wrapped.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Driver:
     tcp: bool = False
     ours: bool = True
     alone: bool = True
+    bytewise: bool = True
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Every transcript against every driver: whole, line by line, byte by byte."""
+"""Every transcript against every driver: whole, line by line, and where they arrive so byte by byte."""
 
 from pathlib import Path
 
@@ -16,6 +16,7 @@ PLAYED = [
     for case in CASES
     if case.fits(driver)
     for way in (case.ways if driver.ours else case.ways[:1])
+    if driver.bytewise or way != "bytes"
 ]
 
 

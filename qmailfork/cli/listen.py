@@ -1,5 +1,6 @@
 """`qmailfork listen`: the warm listener, with tcpserver's options."""
 
+import importlib.util
 import os
 import socket
 import sys
@@ -7,27 +8,22 @@ from typing import Any
 
 import click
 
+from qmailfork.cli.faults import Fatal, Strict
 from qmailfork.conversation.settings import ControlFault
 from qmailfork.drivers.listener import Listener
 from qmailfork.drivers.worker.options import Options
 from qmailfork.drivers.worker.worker import Sockets
-from qmailfork.system import sockets, spawn
+from qmailfork.system import config, sockets, spawn
+from qmailfork.system.tcprules import Rules
 
-FATAL = 111  # tcpserver's status for what may be better later
 SETTINGS = {"allow_interspersed_args": False, "max_content_width": 100}
-
-
-class Fatal(click.ClickException):
-    """The one line that ends the program."""
-
-    exit_code = FATAL
 
 
 def _count(lowest: int) -> click.IntRange:
     return click.IntRange(lowest)
 
 
-@click.command(context_settings=SETTINGS)
+@click.command(cls=Strict, context_settings=SETTINGS)
 @click.option("-c", "limit", type=_count(1), default=40, show_default=True, help="Sessions at once, over all workers.")
 @click.option("-x", "rules", type=click.Path(), help="Rules in a cdb made by tcprules; read again when it changes.")
 @click.option("-X", "rules_optional", is_flag=True, help="Allow everyone where the file of -x does not exist.")
@@ -111,11 +107,15 @@ def listen(**given: Any) -> None:
         null = spawn.seal()
         listening = bind(given)
         become(given["uid"], given["gid"], given["from_environment"])
-    except (ControlFault, sockets.BindFault, OSError, ValueError) as fault:
+        told = options(given)
+        rehearse(told)
+    except (sockets.BindFault, ControlFault, OSError, ValueError) as fault:
         raise Fatal(str(fault)) from None
     if given["print_port"]:
         click.echo(listening.tcp[0].getsockname()[1] if listening.tcp else 0)
-    listener = Listener(listening, options(given), null)
+    for standard in (0, 1):  # as tcpserver does: nobody shall wait for the end of what we hold
+        os.dup2(null, standard)
+    listener = Listener(listening, told, null)
     if given["daemon"]:
         sys.exit(in_background(listener, listening.all(), given["pid_file"]))
     if given["pid_file"]:
@@ -151,6 +151,14 @@ def options(given: dict[str, Any]) -> Options:
         told.program[0] = spawn.located(told.program[0], os.environb)
     told.workers = given["workers"] or os.cpu_count() or 1
     return told
+
+
+def rehearse(told: Options) -> None:
+    """Read what every worker will read, so that one line tells what is wrong. Raises ControlFault, Fatal."""
+    config.Controls(config.home(config.received()), told.program)
+    Rules(told.rules, told.rules_optional)
+    if told.loop == "uvloop" and importlib.util.find_spec("uvloop") is None:
+        raise Fatal("--loop: uvloop is not installed")
 
 
 def become(uid: int | None, gid: int | None, from_environment: bool) -> None:

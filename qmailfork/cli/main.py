@@ -3,6 +3,7 @@
 import click
 
 from qmailfork import __version__
+from qmailfork.cli.checker import checker
 from qmailfork.cli.listen import listen
 
 
@@ -13,3 +14,4 @@ def main() -> None:
 
 
 main.add_command(listen)
+main.add_command(checker)

@@ -64,7 +64,7 @@ def _carry(session: Session, body: Body, received: bytes) -> "Asking[int]":
             yield session.note(events.stray_newline(session.recipients[0]))
             raise StrayNewline
         size += len(piece)
-        if not 0 < limit < size:
+        if (received or piece) and not 0 < limit < size:
             yield Write(received + piece)
             received = b""
     session.put_back(body.rest)

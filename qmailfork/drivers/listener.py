@@ -8,7 +8,7 @@ import os
 import signal
 import time
 
-from qmailfork.drivers.worker import main
+from qmailfork.drivers.worker import main, tcpserver
 from qmailfork.drivers.worker.options import Options
 from qmailfork.drivers.worker.worker import Sockets
 from qmailfork.system.board import Board
@@ -34,11 +34,13 @@ class Listener:
 
     def descriptors(self) -> list[int]:
         """What has to stay open for run()."""
-        return [self._null, *self._lifeline]
+        return [self._null, self._board.descriptor(), *self._lifeline]
 
     def run(self) -> int:
         """Until every worker has ended: the exit status."""
         signal.pthread_sigmask(signal.SIG_BLOCK, _TOLD)
+        if self._options.verbosity > 1:
+            os.write(2, tcpserver.status(0, self._options.limit))
         for row in range(len(self._limits)):
             self._spawn(row)
         while self._workers:

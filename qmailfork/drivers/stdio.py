@@ -81,12 +81,16 @@ def _terminate(number: int, frame: object) -> None:
 class Driver:
     """Answers the conversation's requests, one after the other.
 
-    `environment` is the session's, `null` a descriptor of /dev/null, `log` writes an event.
+    `environment` is the session's, `null` a descriptor of /dev/null, `log` writes an event; programs have `errors`
+    as their descriptor 2.
     """
 
-    def __init__(self, environment: dict[bytes, bytes], null: int, log: "Callable[[Event], None]") -> None:
+    def __init__(
+        self, environment: dict[bytes, bytes], null: int, log: "Callable[[Event], None]", errors: int = LOG
+    ) -> None:
         self._environment = environment
         self._null = null
+        self._errors = errors
         self._queue: Handover | None = None
         self._residents: Residents | None = None
         self._secure: Channel | None = None
@@ -114,11 +118,15 @@ class Driver:
         try:
             while True:
                 request = conversation.send(answer)
-                answer = self._answers[type(request)](request)
+                answer = self.answer(request)
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]  # the generator's own Ending
         finally:
             self._close_queue()
+
+    def answer(self, request: requests.Request) -> object:
+        """The answer to one request."""
+        return self._answers[type(request)](request)
 
     def _exchange(self, request: requests.Exchange) -> bytes | None:
         if request.reply:
@@ -164,12 +172,17 @@ class Driver:
 
     def _check(self, request: requests.Run, began: float) -> Outcome:
         """Run a checker. Raises OSError where it cannot be started, or not be waited for."""
-        environment = spawn.merged(self._environment, request.environment)
-        pid, pipe = spawn.capture(request.argv, environment, self._null, LOG, request.captured)
+        ours, its = posix.pipe()
         try:
-            return children.outcome(pid, pipe, request.seconds, request.OUTPUT, began)
+            environment = spawn.merged(self._environment, request.environment)
+            log = () if request.captured == 1 else ((self._errors, 1),)
+            pid = spawn.launch(
+                request.argv, environment, ((self._null, 0), (self._errors, 2), *log, (its, request.captured))
+            )
+            return children.outcome(pid, ours, request.seconds, request.OUTPUT, began)
         finally:
-            posix.close(pipe)
+            posix.close(ours)
+            posix.close(its)  # only now: the end of the output would wake us, and then the program's end again
 
     def _consult(self, request: requests.Consult) -> Outcome:
         if self._residents is None:
@@ -187,7 +200,7 @@ class Driver:
         from qmailfork.system.wrapped import Wrapped  # noqa: PLC0415  # few sessions wrap anything
 
         try:
-            self._wrapped = Wrapped(request.argv, self._environment)
+            self._wrapped = Wrapped(request.argv, self._environment, self._errors)
         except OSError as fault:
             return b"%b: %b" % (request.argv[0], (fault.strerror or "").encode())
         return None
@@ -204,7 +217,7 @@ class Driver:
     def _open(self, request: requests.Open) -> Opened | bytes:
         try:
             environment = spawn.merged(self._environment, request.environment)
-            self._queue = Handover(request.program, environment, LOG)
+            self._queue = Handover(request.program, environment, self._errors)
         except OSError as fault:
             return b"%b: %b" % (request.program, (fault.strerror or "").encode())
         return Opened(self._queue.pid, gmtime())

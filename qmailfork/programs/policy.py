@@ -48,11 +48,15 @@ class PolicyServer(Checker):
         self.argv = []
         self.program = b"policy:" + rest.strip()
         self.address = address(rest)
+        self._known: tuple[Peer | None, bytes] = None, b""  # the last client, and what was said of it
 
     def question(self, envelope: Envelope) -> bytes:
         """Its attributes of the session and of the recipient at hand."""
-        attributes = {**_fixed(envelope.peer), **_changing(envelope)}
-        return b"".join([b"%b=%b\n" % (name, value.translate(_SAFE)) for name, value in attributes.items()]) + b"\n"
+        peer, fixed = self._known
+        if peer is not envelope.peer:
+            fixed = _lines(_fixed(envelope.peer))
+            self._known = envelope.peer, fixed
+        return fixed + _lines(_changing(envelope)) + b"\n"
 
     def judge(self, contract: "Contract", outcome: "Outcome") -> Verdict:
         """What its answer means."""
@@ -65,6 +69,10 @@ class PolicyServer(Checker):
             if name == b"action":
                 return _obey(contract, action.strip())
         return contract.failure(outcome, b"Protocol")
+
+
+def _lines(attributes: dict[bytes, bytes]) -> bytes:
+    return b"".join([b"%b=%b\n" % (name, value.translate(_SAFE)) for name, value in attributes.items()])
 
 
 def _fixed(peer: "Peer") -> dict[bytes, bytes]:

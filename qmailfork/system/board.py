@@ -1,7 +1,9 @@
 """What the workers of one listener tell each other, in memory that they share."""
 
+import fcntl
 import mmap
 import struct
+import tempfile
 
 _COUNT = struct.Struct("=IIQ")  # sessions, ready, sequence
 _ADDRESS = 17  # octets of one session's client: a mark and its address
@@ -16,6 +18,11 @@ class Board:
         self._limits = limits
         self._rows = len(limits) * _COUNT.size
         self._memory = mmap.mmap(-1, self._rows + sum(limits) * _ADDRESS)
+        self._lock = tempfile.TemporaryFile()  # two workers shall not count at once
+
+    def descriptor(self) -> int:
+        """What has to stay open."""
+        return self._lock.fileno()
 
     def clear(self, worker: int) -> None:
         """A worker that ended has no sessions; its sequence goes on."""
@@ -58,13 +65,21 @@ class Board:
         """The sessions of all workers."""
         return sum(self._row(worker)[0] for worker in range(len(self._limits)))
 
-    def enter(self, worker: int, slot: int, address: bytes) -> int:
-        """Put a client's packed `address` into a free `slot` of `worker`: how many sessions it has now in all."""
+    def enter(self, worker: int, slot: int, address: bytes, most: int) -> bool:
+        """Put a client's packed `address` into a free `slot` of `worker`, unless there are `most` of it already:
+        whether it is in now.
+        """
         mark = b"\1" + address.rjust(_ADDRESS - 1, b"\0")
         at = self._start(worker) + slot * _ADDRESS
-        self._memory[at : at + _ADDRESS] = mark
-        everyone = self._memory[self._rows :]
-        return sum(everyone[at : at + _ADDRESS] == mark for at in range(0, len(everyone), _ADDRESS))
+        fcntl.lockf(self._lock, fcntl.LOCK_EX)  # the process's, and gone with it
+        try:
+            everyone = self._memory[self._rows :]
+            has_room = sum(everyone[at : at + _ADDRESS] == mark for at in range(0, len(everyone), _ADDRESS)) < most
+            if has_room:
+                self._memory[at : at + _ADDRESS] = mark
+        finally:
+            fcntl.lockf(self._lock, fcntl.LOCK_UN)
+        return has_room
 
     def leave(self, worker: int, slot: int) -> None:
         """Free a `slot`."""

@@ -9,6 +9,7 @@ import dns.reversename
 
 DNS_SECONDS = 15.0
 IDENT_PORT = 113
+LONGEST_USER = 257
 LONGEST_ANSWER = 1000  # RFC 1413: a reply line has at most 1000 characters
 
 
@@ -51,7 +52,7 @@ async def _ask_ident(local: tuple[str, int], remote: tuple[str, int]) -> bytes |
         line = await reader.readline()
     finally:
         writer.close()
-    fields = line.split(b":", 3)
-    if len(fields) < 4 or fields[1].strip().upper() != b"USERID":
+    if not line.endswith(b"\n"):
         return None
-    return fields[3].strip(b" \t\r\n") or None
+    fields = line.translate(None, b" \t\r\n").split(b":", 3)  # as tcpserver reads it: an answer without a user is b""
+    return fields[3][:LONGEST_USER] if len(fields) > 3 else b""

@@ -59,7 +59,7 @@ class Residents:
                 if not block:
                     raise ConnectionResetError
                 answer += block
-            if not answer.endswith(end):
+            if answer.index(end) + len(end) != len(answer):
                 raise OSError("there is more than an answer")
         except OSError as fault:
             connection.close()

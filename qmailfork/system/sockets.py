@@ -6,6 +6,8 @@ import socket
 import time
 
 BACKLOG = 1000  # tcpserver's own 20 drops connections as soon as a hundred come at once
+MOST_PORT = 65535
+FIRST = 3  # descriptor of LISTEN_FDS
 PATIENCE = 2.0  # seconds for the workers of an instance that was killed to let go of the address
 
 
@@ -22,6 +24,8 @@ def listen(host: str, port: str, backlog: int, nodelay: bool) -> list[socket.soc
 
 
 def _bound(host: str, port: str, backlog: int, nodelay: bool) -> list[socket.socket]:
+    if port.isdigit() and int(port) > MOST_PORT:  # the C library would take the rest of a division
+        raise BindFault(f"{host} {port}: no such port")
     try:
         found = socket.getaddrinfo(
             "0.0.0.0" if host == "0" else host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -75,9 +79,16 @@ def listen_unix(path: str, backlog: int) -> socket.socket:
 
 
 def _handed_over() -> list[socket.socket]:
-    if os.environ.get("LISTEN_PID") != str(os.getpid()):
+    """The TCP sockets that LISTEN_FDS tells of, where it means us. Raises BindFault."""
+    told = {name: os.environ.pop(name, "") for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")}
+    if told["LISTEN_PID"] != str(os.getpid()):
         return []
-    count = int(os.environ.get("LISTEN_FDS", "0"))
-    for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
-        os.environ.pop(name, None)
-    return [socket.socket(fileno=os.dup(descriptor)) for descriptor in range(3, 3 + count)]
+    listening = []
+    try:
+        for descriptor in range(FIRST, FIRST + int(told["LISTEN_FDS"])):
+            listening.append(socket.socket(fileno=os.dup(descriptor)))
+    except (ValueError, OSError):
+        raise BindFault(f"LISTEN_FDS={told['LISTEN_FDS']}: no such sockets") from None
+    if any(sock.family not in (socket.AF_INET, socket.AF_INET6) for sock in listening):
+        raise BindFault("LISTEN_FDS: a socket that is not TCP's")
+    return listening

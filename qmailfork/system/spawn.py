@@ -76,7 +76,8 @@ def capture(
     """
     ours, its = posix.pipe()
     try:
-        pid = launch(argv, environment, ((null, 0), (errors, 1), (errors, 2), (its, captured)))
+        log = ((errors, 2),) if captured == 1 else ((errors, 1), (errors, 2))
+        pid = launch(argv, environment, ((null, 0), *log, (its, captured)))
     except OSError:
         posix.close(ours)
         raise

@@ -6,6 +6,7 @@ from qmailfork.conversation.settings import ControlFault
 from qmailfork.system import files
 from qmailfork.system.cdb import Database
 
+NEVER = object()  # seen: not even that it is not there
 CACHED = 4096  # decisions kept for one version of the file
 
 
@@ -37,7 +38,7 @@ class Rules:
         self._decided: dict[tuple[bytes, bytes | None, bytes | None], Rule] = {}
         self._parsed: dict[bytes, Rule] = {}  # one Rule for each text, however many addresses have it
         self._database: Database | None = None
-        self._seen: object = None
+        self._seen: object = NEVER
         self.refresh()
 
     def refresh(self) -> bool:
@@ -49,7 +50,9 @@ class Rules:
             return False
         self._seen = seen
         if seen is not None:
-            self._database = Database(self._path)
+            database = Database(self._path)
+            database.get(b"")  # one that is damaged shows it now
+            self._database = database
         elif self._optional:
             self._database = None
         else:

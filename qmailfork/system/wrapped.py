@@ -17,15 +17,15 @@ IN, OUT = 0, 1
 
 
 class Wrapped:
-    """A running smtpd. Raises OSError where it cannot be executed."""
+    """A running smtpd with `errors` as its descriptor 2. Raises OSError where it cannot be executed."""
 
     __slots__ = ("_heard", "_ours", "_pid")
 
-    def __init__(self, argv: list[bytes], environment: "Mapping[bytes, bytes]") -> None:
+    def __init__(self, argv: list[bytes], environment: "Mapping[bytes, bytes]", errors: int) -> None:
         self._heard = b""
         self._ours, its = _socket.socketpair()
         try:
-            self._pid = spawn.launch(argv, environment, ((its.fileno(), 0), (its.fileno(), 1)))
+            self._pid = spawn.launch(argv, environment, ((its.fileno(), 0), (its.fileno(), 1), (errors, 2)))
         except OSError:
             self._ours.close()
             raise

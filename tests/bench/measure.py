@@ -1,6 +1,8 @@
 """Measuring two things beside each other: in turns, so that what else the machine does hits both."""
 
 import os
+import socket
+import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -68,6 +70,33 @@ def timed(argv: Sequence[str], env: Mapping[str, str], stdin: Path, times: int =
         if status:
             raise RuntimeError(f"{argv}: wait status {status}")
     return (time.perf_counter() - began) / times
+
+
+class Dialogue:
+    """A program that is spoken to on its descriptors 0 and 1, in lines; ends with the block."""
+
+    def __init__(self, argv: Sequence[str], env: Mapping[str, str]) -> None:
+        self._socket, far = socket.socketpair()
+        with far:
+            self._process = subprocess.Popen(argv, env=dict(env), stdin=far, stdout=far, stderr=subprocess.DEVNULL)
+
+    def __enter__(self) -> "Dialogue":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+        self._process.wait()
+
+    def seconds(self, said: bytes, lines: int) -> float:
+        """Seconds from saying this to the last of so many lines that answer it."""
+        began = time.perf_counter()
+        self._socket.sendall(said)
+        while lines > 0:
+            answer = self._socket.recv(65536)
+            if not answer:
+                raise RuntimeError(f"{self._process.args!r} ended")
+            lines -= answer.count(b"\n")
+        return time.perf_counter() - began
 
 
 def table(rows: Sequence[Row]) -> str:

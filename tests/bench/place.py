@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 HERE = Path(__file__).parent
-PROGRAMS = ("sink", "pass", "spawn")
+PROGRAMS = ("sink", "pass", "spawn", "policy")
 
 
 @dataclass(frozen=True)

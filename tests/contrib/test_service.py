@@ -44,12 +44,12 @@ def set_values(script, **values):
 class Service:
     """A copy of contrib/service with a qmail home, a Maildir and a checker beside it."""
 
-    def __init__(self, place):
+    def __init__(self, place, kind="service"):
         self.directory = place / "smtpd"
         self.log = place / "log"
         self.maildir = place / "Maildir"
         self.home = place / "qmail"
-        shutil.copytree(TOP / "contrib" / "service", self.directory)
+        shutil.copytree(TOP / "contrib" / kind, self.directory)
         for directory in (
             self.log,
             self.home / "control",
@@ -188,3 +188,22 @@ def test_the_log_says_when_the_server_is_not_installed(service):
     set_values(service.directory / "run", PATH="/usr/bin:/bin  #")
     service.start(path="/usr/bin:/bin")
     poll(lambda: "run: no qmailfork-smtpd in /usr/bin:/bin" in service.lines())
+
+
+def test_the_warm_server_differs_in_one_word(tmp_path):
+    made = Service(tmp_path, "service-listen")
+    made.start()
+    try:
+        port, pid = made.await_port(1), made.pid()
+        assert reply_to(made, port, "spam@joedomain.net")[0] == 554
+        assert reply_to(made, port, "joe@joedomain.net")[0] == 250
+        (made.home / "control" / "rcpthosts").write_text("other.example\n")
+        run("svc", "-h", made.directory)
+        poll(lambda: reply_to(made, port, "joe@joedomain.net")[0] == 553)
+        assert made.pid() == pid
+        run("svc", "-k", made.directory)
+        again = made.await_port(2)
+        assert reply_to(made, again, "joe@other.example")[0] == 250
+        assert made.pid() != pid
+    finally:
+        made.stop()

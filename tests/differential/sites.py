@@ -1,8 +1,11 @@
 """The sites (control files, environment, queue) in which streams are tried."""
 
+import re
 from dataclasses import dataclass, field
 
 from tests.support import QmailHome
+
+NUMBER = re.compile(r"\d+")
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,9 @@ class Site:
     @property
     def databytes(self) -> int:
         """The limit on messages, 0 for none."""
-        return int(self.env.get("DATABYTES") or self.control.get("databytes") or 0)
+        text = self.env.get("DATABYTES", self.control.get("databytes")) or ""
+        digits = NUMBER.match(text)
+        return int(digits[0]) if digits else 0
 
 
 PLAIN: dict[str, str | None] = {
@@ -52,5 +57,15 @@ SITES = {
         Site("smaller", {"databytes": "40\n"}, {"DATABYTES": "3"}),
         Site("codes", queue="queue-told"),
         Site("crash", queue="queue-crash"),
+        Site(
+            "odd",
+            {
+                "me": "a b\tc\r\nsecond",
+                "rcpthosts": " joedomain.net\n#x\n\n.\n@\nEXAMPLE.net\r\nJOEdomain.NET \t\n.sub.joedomain.net",
+                "badmailfrom": "@\nspam\n Spam@bad.example\n#\n@Worse.Example \n-@joedomain.net\n0@a b\tc\r",
+            },
+            {"TCPREMOTEHOST": "MX.(example) ", "TCPREMOTEIP": "::1", "TCPLOCALHOST": "\xe9 'x'", "DATABYTES": " 5"},
+        ),
+        Site("silent", {"me": "", "rcpthosts": "# nobody", "badmailfrom": ""}, {"DATABYTES": "50 octets"}),
     )
 }

@@ -138,6 +138,8 @@ TEXT = st.one_of(
     st.binary(max_size=12),
     LONG,
 )
+FILLER = st.sampled_from([0] * 30 + [4000, 4096, 65000]).flatmap(lambda most: st.integers(most - most // 20, most))
+PADDING = FILLER.map(lambda count: b"y" * count)  # puts what follows where a read ends
 BODY_LINE = joined(TEXT, mostly(b"\r\n", b"\r", b"\n", b"\r\r\n", b"\r\n\r\n", b"\r\n.\r", b"\r.\r\n", b"\r\n\r"))
 HARMLESS_LINE = joined(
     st.sampled_from([b"hello", b"", b"", b".", b"..", b".x", b"...", b"x.", b"\xff\0", b"x" * 37, b".\r", b"a\rb"]),
@@ -146,6 +148,7 @@ HARMLESS_LINE = joined(
 MESSAGE = joined(
     repeated(FIELDS, 3),
     mostly(b"\r\n", b"", b"\r\r\n", b".\r\n"),
+    PADDING,
     st.one_of(repeated(HARMLESS_LINE, 6), repeated(HARMLESS_LINE, 6), repeated(BODY_LINE, 4)),
     mostly(
         b"\r\n.\r\n", b".\r\n", b"\n.\n", b"\r\n.\n", b"\n.\r\n", b"\r\n.\r", b"\r\n. \r\n", b"\r\n.\r\r\n.\r\n", b""
@@ -182,7 +185,7 @@ TRANSACTION = joined(
     MESSAGE,
 )
 SESSION = joined(
-    st.one_of(st.just(b""), joined(HELO, LINE_END)),
+    st.one_of(st.just(b""), joined(HELO, LINE_END), joined(b"NOOP ", PADDING, LINE_END)),
     st.lists(often(TRANSACTION, COMMAND), min_size=1, max_size=5).map(b"".join),
     mostly(b"QUIT\r\n", b"", b"QUIT", b"QUIT\r\nNOOP\r\n"),
 )

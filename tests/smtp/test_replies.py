@@ -33,8 +33,7 @@ SENTENCES = {
     "LOOPING": b"554 too many hops, this message is looping (#5.4.6)",
     "SYNTAX": b"555 syntax error (#5.5.4)",
 }
-PUBLIC = {name: value for name, value in vars(replies).items() if name.isupper() and not name.startswith("_")}
-CONSTANTS = {name for name, value in PUBLIC.items() if type(value) is bytes}
+CONSTANTS = {name for name, value in vars(replies).items() if name[0].isupper() and type(value) is bytes}
 
 
 @pytest.mark.parametrize(("name", "sentence"), SENTENCES.items())

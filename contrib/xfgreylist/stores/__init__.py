@@ -132,6 +132,7 @@ class Pool:
 
         An idle connection may have died with its server: then a new one is tried, once.
         """
+        warm({"SOFTFAIL_STORE": address})  # loading the library is not the store's time
         end = time.monotonic() + seconds
         store = self.take(address)
         if store:

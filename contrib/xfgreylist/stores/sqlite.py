@@ -67,8 +67,8 @@ class SQLite:
             raise
 
     def limit(self, seconds: float) -> None:
-        """Set how long each call may take."""
-        self.seconds = seconds
+        """Set how long each call may take; it gets no shorter: a file that has been opened is not down, but busy."""
+        self.seconds = max(self.seconds, seconds)
 
     def close(self) -> None:
         """Close the files."""

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
+SOON = 0.05  # seconds after which a program that still runs is looked after
+
 
 class Reaper:
     """Tells when a child has ended: by its pidfd, or by SIGCHLD where there is none."""
@@ -28,11 +30,26 @@ class Reaper:
     def watch(self, pid: int, ended: "Callable[[int], None]") -> None:
         """Call `ended` with the wait status of `pid`."""
         self._awaited[pid] = ended
-        if self.has_pidfd:
-            descriptor = posix.pidfd_open(pid)
-            self._reactor.on_readable(descriptor, lambda: self._ended(pid, descriptor))
-        else:
+        if not self.has_pidfd:
             self._reactor.loop.call_soon(self._reap)  # it may have ended already
+            return
+        try:
+            descriptor = posix.pidfd_open(pid)
+        except OSError:  # no descriptor left
+            self._reactor.loop.call_later(SOON, self._ask, pid)
+        else:
+            self._reactor.on_readable(descriptor, lambda: self._ended(pid, descriptor))
+
+    def _ask(self, pid: int) -> None:
+        """Look after a child that nothing tells of."""
+        self._collect(pid)
+        if pid in self._awaited:
+            self._reactor.loop.call_later(SOON, self._ask, pid)
+
+    def _collect(self, pid: int) -> None:
+        found, status = posix.waitpid(pid, posix.WNOHANG)
+        if found:
+            self._awaited.pop(pid)(status)
 
     def _ended(self, pid: int, descriptor: int) -> None:
         found, status = posix.waitpid(pid, posix.WNOHANG)
@@ -42,9 +59,7 @@ class Reaper:
 
     def _reap(self) -> None:
         for pid in list(self._awaited):
-            found, status = posix.waitpid(pid, posix.WNOHANG)
-            if found:
-                self._awaited.pop(pid)(status)
+            self._collect(pid)
 
 
 class Run:
@@ -74,8 +89,7 @@ class Run:
             unstarted = Outcome(UNSTARTED, fault.errno or 0, b"", self._milliseconds())
             reactor.loop.call_soon(done, unstarted)
             return
-        reactor.on_readable(self._pipe, self._read)
-        self._timer = reactor.loop.call_later(request.seconds, self._expire)
+        self._timer = reactor.loop.call_later(min(request.seconds, SOON), self._stay, request.seconds)
         reaper.watch(self._pid, self._ended)
 
     def _milliseconds(self) -> float:
@@ -89,6 +103,15 @@ class Run:
         self._output = (self._output + block)[: self._keep]
         if not block:
             self._reactor.ignore_readable(self._pipe)
+
+    def _stay(self, seconds: float) -> None:
+        """It is one of those that take longer: read what it writes, lest it waits for a reader."""
+        left = self._began + seconds - monotonic()
+        if left <= 0:
+            self._expire()
+            return
+        self._reactor.on_readable(self._pipe, self._read)
+        self._timer = self._reactor.loop.call_later(left, self._expire)
 
     def kill(self) -> None:
         """End the program and whatever it started."""

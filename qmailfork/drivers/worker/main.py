@@ -31,8 +31,7 @@ def event_loop(kind: str) -> asyncio.AbstractEventLoop:
 
 def run(listening: Sockets, board: Board, row: int, limit: int, options: Options, null: int, parent: int) -> int:
     """Serve until the listener says stop, or is gone (`parent` reads its end of a pipe): the exit status."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    signal.signal(signal.SIGINT, lambda number, frame: None)  # the parent's affair; ignored, it would be so in programs
     gc.freeze()
     gc.set_threshold(*RARELY)
     loop = event_loop(options.loop)
@@ -46,6 +45,8 @@ def run(listening: Sockets, board: Board, row: int, limit: int, options: Options
     loop.add_signal_handler(signal.SIGTERM, worker.stop)
     loop.add_signal_handler(signal.SIGHUP, worker.reload)
     loop.add_signal_handler(signal.SIGALRM, worker.hurry)
+    # not before: a signal would kill a worker that starts, and uvloop loses one that comes before it runs
+    loop.call_soon(signal.pthread_sigmask, signal.SIG_SETMASK, ())
 
     def orphaned() -> None:
         watching.ignore_readable(parent)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from qmailfork.conversation.requests import Consult
 
     Address = bytes | tuple[bytes, int]
-    Kept = dict[Address, list[_socket.socket]]
+    Kept = dict[Address, list["_Line"]]
 
 BLOCK = 65536  # octets read at once
 MOST_KEPT = 20  # idle connections to one address; some servers have a process for each
@@ -35,33 +35,91 @@ class Residents:
 
     def ask(self, request: "Consult", done: "Callable[[Outcome], None]") -> None:
         """Put the question, then call `done` with the Outcome."""
-        _Consultation(self._reactor, self._kept, request, done).begin()
+        _Consultation(self._reactor, self._kept.setdefault(request.address, []), request, done).begin()
+
+
+class _Line:
+    """A connection. Whoever is its `owner` hears what comes; what comes while it has none breaks it."""
+
+    __slots__ = ("_kept", "_reactor", "_sock", "_writing", "owner")
+
+    def __init__(self, reactor: Reactor, sock: "_socket.socket", kept: "list[_Line]") -> None:
+        self._reactor = reactor
+        self._sock = sock
+        self._kept = kept
+        self._writing = False
+        self.owner: _Consultation | None = None
+        reactor.on_readable(sock.fileno(), self._read)
+
+    def _read(self) -> None:
+        try:
+            block = self._sock.recv(BLOCK)
+        except BlockingIOError:
+            return
+        except OSError:
+            block = b""
+        if self.owner:
+            self.owner.hear(block)
+        else:
+            self.close()
+
+    def write(self, octets: bytes) -> None:
+        """Send `octets`; where that fails, the reader sees its end."""
+        try:
+            octets = octets[self._sock.send(octets) :]
+        except BlockingIOError:
+            pass
+        except OSError:
+            return
+        if octets:
+            self._writing = True
+            self._reactor.on_writable(self._sock.fileno(), lambda: self.write(octets))
+        elif self._writing:
+            self._writing = False
+            self._reactor.ignore_writable(self._sock.fileno())
+
+    def keep(self) -> None:
+        """The owner has what it wanted: keep the connection for the next one."""
+        self.owner = None
+        if len(self._kept) < MOST_KEPT and not self._writing:
+            self._kept.append(self)
+        else:
+            self.close()
+
+    def close(self) -> None:
+        """Done with it."""
+        self.owner = None
+        if self in self._kept:
+            self._kept.remove(self)
+        if self._sock.fileno() >= 0:
+            self._reactor.close(self._sock.detach())
 
 
 class _Consultation:
     """One question and its answer, on a connection that was kept or a fresh one."""
 
-    __slots__ = ("_answer", "_began", "_done", "_fresh", "_kept", "_reactor", "_request", "_rest", "_sock", "_timer")
+    __slots__ = ("_answer", "_began", "_done", "_fresh", "_kept", "_line", "_reactor", "_request", "_sock", "_timer")
 
-    def __init__(self, reactor: Reactor, kept: "Kept", request: "Consult", done: "Callable[[Outcome], None]") -> None:
+    def __init__(
+        self, reactor: Reactor, kept: "list[_Line]", request: "Consult", done: "Callable[[Outcome], None]"
+    ) -> None:
         self._reactor = reactor
         self._kept = kept
         self._request = request
         self._done = done
         self._began = monotonic()
         self._timer: asyncio.TimerHandle = reactor.loop.call_later(request.seconds, self._expire)
-        self._sock: _socket.socket | None = None
+        self._sock: _socket.socket | None = None  # until it is connected
+        self._line: _Line | None = None
         self._fresh = True
-        self._rest = self._answer = b""
+        self._answer = b""
 
     def begin(self) -> None:
         """Take a connection that stands, or make one."""
-        kept = self._kept.get(self._request.address)
-        if kept:
-            self._sock, self._fresh = kept.pop(), False
-            self._put()
+        self._fresh = not self._kept
+        if self._kept:
+            self._put(self._kept.pop())
         else:
-            self._fresh = True
             self._resolve()
 
     # connecting
@@ -98,63 +156,44 @@ class _Consultation:
             return
         self._sock = sock
         if code == 0:
-            self._put()
+            self._connected()
         elif code == errno.EINPROGRESS:
             self._reactor.on_writable(sock.fileno(), self._connected)
-        else:
+        elif code == errno.EAGAIN:
             self._drop()
-            again = code == errno.EAGAIN
-            call = self._reactor.loop.call_later
-            _ = call(BREATH, self._connect, family, target) if again else call(0, self._end, UNSTARTED, code)
+            self._reactor.loop.call_later(BREATH, self._connect, family, target)
+        else:
+            self._reactor.loop.call_soon(self._end, UNSTARTED, code)
 
     def _connected(self) -> None:
         if self._sock is None:
             return  # called once too often
-        self._reactor.ignore_writable(self._sock.fileno())
-        code = self._sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR)
+        sock, self._sock = self._sock, None
+        self._reactor.ignore_writable(sock.fileno())
+        code = sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR)
         if code:
+            self._sock = sock
             self._end(UNSTARTED, code)
         else:
-            self._put()
+            self._put(_Line(self._reactor, sock, self._kept))
 
     # question and answer
 
-    def _put(self) -> None:
-        assert self._sock
-        self._rest, self._answer = self._request.question, b""
-        self._reactor.on_readable(self._sock.fileno(), self._read)
-        self._write()
+    def _put(self, line: _Line) -> None:
+        self._line, self._answer = line, b""
+        line.owner = self
+        line.write(self._request.question)
 
-    def _write(self) -> None:
-        if self._sock is None:
-            return  # called once too often
-        try:
-            self._rest = self._rest[self._sock.send(self._rest) :]
-        except BlockingIOError:
-            pass
-        except OSError:
-            return  # the reader will see its end
-        if self._rest:
-            self._reactor.on_writable(self._sock.fileno(), self._write)
-        else:
-            self._reactor.ignore_writable(self._sock.fileno())
-
-    def _read(self) -> None:
-        if self._sock is None:
-            return  # called once too often
-        try:
-            block = self._sock.recv(BLOCK)
-        except BlockingIOError:
-            return
-        except OSError:
-            block = b""
+    def hear(self, block: bytes) -> None:
+        """A piece of the answer; empty where the connection has ended."""
         self._answer += block
         if not block:
             self._lost()
         elif len(self._answer) > self._request.LONGEST:
             self._end(BROKEN)
         elif self._request.end in self._answer:
-            self._end(ANSWERED if self._answer.endswith(self._request.end) else BROKEN)
+            end = self._request.end
+            self._end(ANSWERED if self._answer.index(end) + len(end) == len(self._answer) else BROKEN)
 
     def _lost(self) -> None:
         """The connection ended. One that was kept may have been closed while idle, and with it all the others."""
@@ -162,8 +201,8 @@ class _Consultation:
             self._end(BROKEN)
             return
         self._drop()
-        for sock in self._kept.pop(self._request.address, ()):
-            sock.close()
+        for line in list(self._kept):
+            line.close()
         self.begin()
 
     # the end
@@ -173,24 +212,19 @@ class _Consultation:
         self._end(EXPIRED)
 
     def _drop(self) -> None:
-        if self._sock:
-            self._reactor.close(self._sock.detach())
-            self._sock = None
-
-    def _keep(self) -> None:
-        assert self._sock
-        kept = self._kept.setdefault(self._request.address, [])
-        if len(kept) >= MOST_KEPT:
-            self._drop()
-            return
-        self._reactor.ignore_readable(self._sock.fileno())
-        kept.append(self._sock)
+        sock, self._sock = self._sock, None
+        line, self._line = self._line, None
+        if sock:
+            self._reactor.close(sock.detach())
+        if line:
+            line.close()
 
     def _end(self, how: str, code: int = 0) -> None:
         self._timer.cancel()
-        if how == ANSWERED:
-            self._keep()
-        else:
-            self._drop()
-        answer = self._answer if how == ANSWERED else b""
+        answer = b""
+        if how == ANSWERED and self._line:
+            answer = self._answer
+            self._line.keep()
+            self._line = None
+        self._drop()
         self._done(Outcome(how, code, answer, (monotonic() - self._began) * 1000, int(time())))

@@ -65,9 +65,9 @@ class Room:
             self.board.leave(self._row, place.slot)
         self.on_change()
 
-    def crowd(self, place: Place, address: bytes) -> int:
-        """How many sessions there are with the packed `address`, the one at `place` among them."""
-        return self.board.enter(self._row, place.slot, address)
+    def admits(self, place: Place, address: bytes) -> bool:
+        """Whether the packed `address` may have the session at `place`, with those that it has in all workers."""
+        return self.board.enter(self._row, place.slot, address, self.options.per_ip)
 
     def status(self) -> bytes:
         """tcpserver's line about how full it is, over all workers."""

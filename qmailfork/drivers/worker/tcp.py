@@ -113,7 +113,7 @@ class TcpGate:
             self._room.say(self._room.status() + tcpserver.connected(place.number, client.ip))
         if self._options.banner:
             _try_send(sock, self._options.banner)
-        if self._options.per_ip and self._crowd(guest) > self._options.per_ip:
+        if self._options.per_ip and not self._is_within(guest):
             _try_send(sock, replies.TOO_MANY)
             self._turn_away(guest, DENIED)
         elif self._options.look_up_host or self._options.ident_seconds or self._options.local_name is None:
@@ -121,8 +121,8 @@ class TcpGate:
         else:
             self._admit(guest)
 
-    def _crowd(self, guest: Guest) -> int:
-        return self._room.crowd(guest.place, ipaddress.ip_address(guest.client.ip.decode()).packed)
+    def _is_within(self, guest: Guest) -> bool:
+        return self._room.admits(guest.place, ipaddress.ip_address(guest.client.ip.decode()).packed)
 
     def _look_up(self, guest: Guest) -> None:
         from qmailfork.drivers.worker import visit  # noqa: PLC0415  # DNS is for those who ask for names

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Wrapped:
-    """A running smtpd. Raises OSError where it cannot be executed."""
+    """A running smtpd with `errors` as its descriptor 2. Raises OSError where it cannot be executed."""
 
     __slots__ = ("_ended", "_gone", "_heard", "_ours", "_pid", "_reactor", "_rest", "_when_heard", "_when_told")
 

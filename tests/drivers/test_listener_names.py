@@ -1,0 +1,207 @@
+"""Whom tcpserver asks for names, and what it believes of the answers: the listener does the same.
+
+With a real name server and a real ident server, at the ports where they belong.
+"""
+
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.identserver import ident_server
+from tests.nameserver import Nameserver, serving
+from tests.privatenetwork import bind, in_private
+from tests.smtpclient import Client
+from tests.support import QmailHome
+from tests.ucspi import tcprules
+from tests.warm import BOTH, ENVELOPE, Starter, from_address, said, tcp_environment, warm
+
+both = pytest.mark.parametrize("start", BOTH)
+ZONE = {
+    "1.0.0.127.in-addr.arpa": [("PTR", "MX.example.net")],
+    "mx.example.net": [("A", "192.0.2.1"), ("A", "127.0.0.1")],
+    "2.0.0.127.in-addr.arpa": [("PTR", "liar.example.net")],
+    "liar.example.net": [("A", "192.0.2.9")],
+    "4.0.0.127.in-addr.arpa": [("SERVFAIL", "")],
+}
+HONEST, LIAR, NOBODY, BROKEN = "127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4"
+
+
+@contextmanager
+def dns(directory: Path) -> Iterator[Nameserver]:
+    """A name server that this network's resolvers ask."""
+    conf = directory / "resolv.conf"
+    conf.write_text("nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
+    bind(conf, "/etc/resolv.conf")
+    with serving(ZONE, port=53) as server:
+        yield server
+
+
+@both
+@pytest.mark.parametrize(
+    ("options", "source", "name"),
+    [
+        ("-h", HONEST, "mx.example.net"),
+        ("-h", LIAR, "liar.example.net"),
+        ("-h", NOBODY, None),
+        ("-h", BROKEN, None),
+        ("-p", HONEST, "mx.example.net"),
+        ("-p", LIAR, None),
+        ("-P", LIAR, "liar.example.net"),
+        ("-H", HONEST, None),
+    ],
+)
+@in_private
+def test_the_name_of_a_client(start: Starter, options: str, source: str, name: str | None, home: QmailHome) -> None:
+    record = home.path / "record"
+    checked = {"SMTPEXTFORK": f"fakes/record {record}"}
+    with dns(home.path) as nameserver, start(home, "-R", "-l", "mx", options, **checked) as server:
+        with from_address(server, source) as client:
+            assert tcp_environment(client, record).get("TCPREMOTEHOST") == name
+        assert bool(nameserver.asked) is (options != "-H")
+
+
+@both
+@in_private
+def test_our_own_name(start: Starter, home: QmailHome) -> None:
+    record = home.path / "record"
+    checked = {"SMTPEXTFORK": f"fakes/record {record}"}
+    with dns(home.path), start(home, "-R", "-H", host="0", **checked) as server:
+        names = []
+        for address in (HONEST, NOBODY):
+            with Client(socket.create_connection((address, server.port), timeout=20)) as client:
+                names.append(tcp_environment(client, record).get("TCPLOCALHOST"))
+    assert names == ["mx.example.net", None]
+
+
+@both
+@in_private
+def test_rules_for_names(start: Starter, home: QmailHome) -> None:
+    rules = tcprules(
+        home.path,
+        'joe@127.0.0.1:allow,RELAYCLIENT=""\n=liar.example.net:deny\n=:allow\n=.example.net:allow\n:deny\n',
+    )
+    with (
+        dns(home.path),
+        ident_server(b"%b : USERID : UNIX : joe\r\n"),
+        start(home, "-l", "mx", "-x", str(rules)) as server,
+    ):
+        with from_address(server, HONEST) as client:
+            assert said(client, *ENVELOPE[:2], "RCPT TO:<x@elsewhere.example>") == b"250 ok"
+        for source in (LIAR, NOBODY):
+            with from_address(server, source) as client:
+                assert client.rest() == b""
+
+
+@both
+@pytest.mark.parametrize(
+    ("answer", "info"),
+    [
+        (b"%b : USERID : UNIX : joe\r\n", "joe"),
+        (b"%b:USERID:UNIX:joe smith\r\n", "joesmith"),
+        (b"%b : USERID : OTHER , US-ASCII : a:b\r\n", "a:b"),
+        (b"%b : ERROR : NO-USER\r\n", ""),
+        (b"nonsense\r\n", ""),
+        (b"\r\n", ""),
+        (b"%b : USERID : UNIX : jo", None),
+        (b"%b : USERID : UNIX : " + b"j" * 400 + b"\r\n", "j" * 257),
+    ],
+)
+@in_private
+def test_the_user_by_ident(start: Starter, answer: bytes, info: str | None, home: QmailHome) -> None:
+    record = home.path / "record"
+    checked = {"SMTPEXTFORK": f"fakes/record {record}"}
+    with (
+        ident_server(answer) as asked,
+        start(home, "-H", "-r", "-l", "mx", **checked) as server,
+        server.connect() as client,
+    ):
+        assert tcp_environment(client, record).get("TCPREMOTEINFO") == info
+        ports = (client.socket.getsockname()[1], server.port)
+    assert [tuple(int(port) for port in question.split(",")) for question in asked] == [ports]
+
+
+@both
+@in_private
+def test_capital_r_asks_nobody(start: Starter, home: QmailHome) -> None:
+    with (
+        ident_server(b"%b : USERID : UNIX : joe\r\n") as asked,
+        start(home, "-H", "-R", "-l", "mx") as server,
+        server.connect() as client,
+    ):
+        assert said(client, *ENVELOPE) == b"250 ok"
+    assert asked == []
+
+
+@both
+@in_private
+def test_no_ident_server_costs_no_time(start: Starter, home: QmailHome) -> None:
+    with start(home, "-H", "-l", "mx") as server, server.connect() as client:
+        assert said(client, *ENVELOPE) == b"250 ok"
+
+
+@both
+@in_private
+def test_t_is_the_patience_with_the_ident_server(start: Starter, home: QmailHome) -> None:
+    with ident_server(), start(home, "-H", "-l", "mx", "-t", "1") as server, server.connect() as client:
+        began = time.monotonic()
+        assert said(client, *ENVELOPE) == b"250 ok"
+        assert time.monotonic() - began > 0.9
+
+
+@in_private
+def test_while_one_is_looked_up_others_are_served(home: QmailHome) -> None:
+    with (
+        ident_server(host="127.0.0.2"),
+        warm(home, "-H", "-l", "mx", "--workers", "1") as server,
+        from_address(server, "127.0.0.2") as slow,
+        server.connect() as client,
+    ):
+        assert said(client, *ENVELOPE) == b"250 ok"
+        slow.socket.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            slow.socket.recv(1)
+
+
+@both
+@pytest.mark.parametrize(
+    ("host", "port", "reached"),
+    [
+        ("0", "25", ["127.0.0.1", "127.0.0.9"]),
+        ("127.0.0.1", "smtp", ["127.0.0.1"]),
+        ("127.0.0.9", "25", ["127.0.0.9"]),
+    ],
+)
+@in_private
+def test_hosts_and_ports(start: Starter, host: str, port: str, reached: list[str], home: QmailHome) -> None:
+    with start(home, "-H", "-R", "-l", "mx", host=host, port=port) as server:
+        assert server.port == 25
+        for address in ("127.0.0.1", "127.0.0.9"):
+            if address in reached:
+                with Client(socket.create_connection((address, 25), timeout=20)) as client:
+                    assert client.reply() == [b"220 mail.joedomain.net ESMTP"]
+            else:
+                with pytest.raises(ConnectionRefusedError):
+                    socket.create_connection((address, 25))
+
+
+@pytest.mark.parametrize(
+    ("host", "reached"), [("::", ["::1", "127.0.0.1"]), ("::1", ["::1"]), ("localhost", ["127.0.0.1"])]
+)
+@pytest.mark.parametrize("port", ["0", "25"])
+@in_private
+def test_what_tcpserver_does_not_know(host: str, port: str, reached: list[str], home: QmailHome) -> None:
+    record = home.path / "record"
+    checked = {"SMTPEXTFORK": f"fakes/record {record}"}
+    with warm(home, "-H", "-R", "-l", "mx", host=host, port=port, **checked) as server:
+        for address in reached:
+            with Client(socket.create_connection((address, server.port), timeout=20)) as client:
+                seen = tcp_environment(client, record)
+                assert (seen["PROTO"], seen["TCPREMOTEIP"], seen["TCPLOCALIP"]) == (
+                    "TCP6" if ":" in address else "TCP",
+                    address,
+                    address,
+                )

@@ -1,0 +1,163 @@
+"""Policy servers in the list: real processes on a Unix socket, asked by both drivers."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.sessions import KINDS, begin, rcpt, send, session
+from tests.support import QmailHome, running, wait_for
+
+pytestmark = pytest.mark.parametrize("kind", KINDS)
+
+
+@contextmanager
+def policy_server(home: QmailHome) -> Iterator[subprocess.Popen[bytes]]:
+    socket = home.path / "policy"
+    with running([sys.executable, str(home.fakes / "policy-server"), str(socket), str(home.path / "asked")]) as process:
+        wait_for(socket.exists, what="the policy server")
+        try:
+            yield process
+        finally:
+            socket.unlink(missing_ok=True)
+
+
+def env(home: QmailHome, **more: str) -> dict[str, str]:
+    return home.environment(SMTPEXTFORK=f"policy:unix:{home.path}/policy", **more)
+
+
+def asked(home: QmailHome) -> list[dict[str, str]]:
+    return [ast.literal_eval(line) for line in Path(home.path / "asked").read_text("latin-1").splitlines()]
+
+
+LOCAL = b"sorry, %b envelope failure due to local policy"
+
+
+@pytest.mark.parametrize(
+    ("action", "reply"),
+    [
+        ("DUNNO", b"250 ok"),
+        ("OK", b"250 ok"),
+        ("warn+take+care", b"250 ok"),
+        ("REJECT", b"554 " + LOCAL % b"permanent"),
+        ("REJECT+not+you", b"554 5.7.1 not you"),
+        ("REJECT+5.1.1+who", b"554 5.1.1 who"),
+        ("DEFER+later", b"450 4.7.1 later"),
+        ("DEFER_IF_PERMIT+later", b"450 4.7.1 later"),
+        ("DEFER_IF_REJECT+later", b"250 ok"),
+        ("450+busy", b"450 busy"),
+        ("571+never", b"571 never"),
+        ("200", b"250 ok"),
+        ("HOLD+for+review", b"451 " + LOCAL % b"temporary"),
+        ("FROBNICATE", b"451 " + LOCAL % b"temporary"),
+    ],
+)
+def test_actions(kind: str, action: str, reply: bytes, home: QmailHome) -> None:
+    with policy_server(home), session(kind, home, env(home, SMTPEXTFORKFAIL="defer")) as talk:
+        begin(talk)
+        assert rcpt(talk, action) == reply
+
+
+@pytest.mark.parametrize(
+    ("behind", "action", "code"),
+    [
+        ("fakes/exit 100", "OK", b"250"),
+        ("fakes/exit 100", "DUNNO", b"554"),
+        ("fakes/exit 100", "DEFER_IF_PERMIT+later", b"554"),
+        ("fakes/exit 100", "DEFER_IF_REJECT+later", b"450"),
+        ("fakes/exit 101", "DEFER_IF_REJECT+later", b"454"),
+    ],
+)
+def test_what_depends_on_the_rest_of_the_list(
+    kind: str, behind: str, action: str, code: bytes, home: QmailHome
+) -> None:
+    variables = env(home)
+    variables["SMTPEXTFORK"] += "," + behind
+    with policy_server(home), session(kind, home, variables) as talk:
+        begin(talk)
+        assert rcpt(talk, action).startswith(code)
+
+
+@pytest.mark.parametrize("code", [b"421", b"521"])
+def test_codes_that_close(kind: str, code: bytes, home: QmailHome) -> None:
+    with policy_server(home), session(kind, home, env(home)) as talk:
+        begin(talk)
+        assert rcpt(talk, f"{code.decode()}+go") == code + b" go"
+        assert talk.client.rest() == b""
+
+
+def test_the_question(kind: str, home: QmailHome) -> None:
+    with policy_server(home), session(kind, home, env(home)) as talk:
+        talk.client.command("EHLO foo")
+        assert talk.client.command("MAIL FROM:<a\x01b@example.net> SIZE=77")[-1].startswith(b"250")
+        assert rcpt(talk, "DUNNO") == rcpt(talk, "DUNNO") == b"250 ok"
+        assert talk.client.command("MAIL FROM:<>")[-1].startswith(b"250")
+        assert rcpt(talk, "DUNNO") == b"250 ok"
+    first, second, third = asked(home)
+    assert first == second
+    assert first["sender"] == "a?b@example.net"
+    assert first["recipient"] == "DUNNO@joedomain.net"
+    assert (first["request"], first["protocol_state"], first["protocol_name"]) == (
+        "smtpd_access_policy", "RCPT", "ESMTP",
+    )  # fmt: skip
+    assert (first["helo_name"], first["size"], first["client_name"]) == ("foo", "77", "unknown")
+    assert all(first[name] for name in ("client_address", "client_port", "server_address", "server_port"))
+    assert {"sasl_username", "ccert_fingerprint", "encryption_protocol", "policy_context", "stress"} <= first.keys()
+    assert first["instance"] != third["instance"]
+    assert third["sender"] == ""
+
+
+def test_prepend_stands_above_received(kind: str, home: QmailHome) -> None:
+    with policy_server(home), session(kind, home, env(home)) as talk:
+        begin(talk)
+        assert rcpt(talk, "PREPEND+X-One:+1") == rcpt(talk, "PREPEND+X-Two:+2") == b"250 ok"
+        assert rcpt(talk, "PREPEND+X-One:+1") == rcpt(talk, "PREPEND+no+field") == b"250 ok"
+        assert send(talk).startswith(b"250 ")
+        assert any("Info::RCPT::Extfork_Header" in line for line in talk.log())
+    assert home.messages()[0].message.startswith(b"X-One: 1\nX-Two: 2\nReceived: ")
+
+
+@pytest.mark.parametrize(
+    ("answer", "word"),
+    [("half", "Protocol"), ("big", "Protocol"), ("twice", "Protocol"), ("silent", "Timeout"), ("HOLD", "Action")],
+)
+@pytest.mark.parametrize(("fail", "code"), [("pass", b"250"), ("defer", b"451"), ("reject", b"554")])
+def test_a_server_that_fails(kind: str, answer: str, word: str, fail: str, code: bytes, home: QmailHome) -> None:
+    variables = env(home, SMTPEXTFORKFAIL=fail, SMTPEXTFORKTIMEOUT="0.3")
+    with policy_server(home), session(kind, home, variables) as talk:
+        begin(talk)
+        assert rcpt(talk, answer).startswith(code)
+        assert sum(f"Error::RCPT::Extfork_{word}" in line for line in talk.log()) == 1
+        assert rcpt(talk, "REJECT+again").startswith(b"554 5.7.1 again")
+
+
+def test_a_server_that_is_killed_and_comes_back(kind: str, home: QmailHome) -> None:
+    with session(kind, home, env(home, SMTPEXTFORKFAIL="defer")) as talk:
+        begin(talk)
+        assert rcpt(talk, "OK").startswith(b"451")
+        assert any("Error::RCPT::Extfork_Connect" in line for line in talk.log())
+        with policy_server(home) as process:
+            assert rcpt(talk, "OK") == b"250 ok"
+            process.kill()
+            process.wait()
+            assert rcpt(talk, "OK").startswith(b"451")
+        with policy_server(home):
+            assert rcpt(talk, "OK") == b"250 ok"
+
+
+def test_a_connection_that_was_closed_meanwhile(kind: str, home: QmailHome) -> None:
+    with policy_server(home), session(kind, home, env(home, SMTPEXTFORKFAIL="defer")) as talk:
+        begin(talk)
+        assert {rcpt(talk, "closes") for _ in range(5)} == {b"250 ok"}
+        assert rcpt(talk, "REJECT").startswith(b"554")
+
+
+def test_an_address_that_makes_no_sense_lets_nobody_past(kind: str, home: QmailHome) -> None:
+    with session(kind, home, home.environment(SMTPEXTFORK="policy:inet:nowhere", SMTPEXTFORKFAIL="defer")) as talk:
+        begin(talk)
+        assert rcpt(talk, "joe").startswith(b"451")
+        assert any("Extfork_Config" in line and "policy:inet:nowhere" in line for line in talk.log())

@@ -1,0 +1,157 @@
+"""A Python checker kept imported: as if it had been run, on both drivers; and what is true of the warm one alone."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.servers import Talk
+from tests.sessions import KINDS, begin, rcpt, session
+from tests.support import PYTHON, QmailHome, wait_for
+
+CHECKER = """\
+import os, signal, sys
+NUMBER = {number}
+with open("imports", "a") as file:
+    file.write("x")
+
+def main():
+    local = os.environ["REMOTERCPT"].partition("@")[0]
+    if local == "seen":
+        with open("seen", "w") as file:
+            print(sys.argv, os.getcwd(), os.environ["REMOTEMF"], os.environ.get("TCPREMOTEIP"), __name__, file=file)
+            print(os.getpgid(0) == os.getpid(), sys.stdin.read() == "", sorted(os.listdir("/dev/fd")), file=file)
+            print(signal.getsignal(signal.SIGCHLD), signal.pthread_sigmask(signal.SIG_BLOCK, ()), file=file)
+    if local == "raises":
+        raise ValueError("what now")
+    if local == "exits":
+        sys.exit(101)
+    if local == "hangs":
+        pid = os.fork()
+        if pid:
+            with open("pid", "w") as file:
+                file.write(str(pid))
+        signal.pause()
+    if local == "crashes":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    print("Header: X-Number:", NUMBER)
+    return NUMBER if local == "number" else None
+
+if __name__ == "__main__":
+    sys.exit(main())
+"""
+SCRIPT = """\
+import os, sys
+sys.exit(100 if os.environ["REMOTERCPT"].startswith("bad") and __name__ == "__main__" else 0)
+"""
+both = pytest.mark.parametrize("kind", KINDS)
+
+
+def write(home: QmailHome, text: str) -> Path:
+    file = home.path / "bin" / "checker.py"
+    draft = file.with_suffix(".new")
+    draft.write_text(f"#!{' '.join(PYTHON[:1])}\n" + text)
+    draft.chmod(0o755)
+    draft.rename(file)
+    return file
+
+
+@pytest.fixture
+def talk(kind: str, home: QmailHome) -> Iterator[Talk]:
+    write(home, CHECKER.replace("{number}", "100"))
+    env = home.environment(
+        SMTPEXTFORK="preload:bin/checker.py one two", SMTPEXTFORKTIMEOUT="2", SMTPEXTFORKFAIL="defer"
+    )
+    with session(kind, home, env) as opened:
+        begin(opened)
+        yield opened
+
+
+@both
+def test_exit_codes(talk: Talk) -> None:
+    codes = [rcpt(talk, local)[:3] for local in ("joe", "number", "exits", "raises", "joe")]
+    assert codes == [b"250", b"554", b"454", b"250", b"250"]
+    assert any("ValueError: what now" in line for line in talk.log())
+
+
+@both
+def test_a_crash_is_a_failure(talk: Talk) -> None:
+    assert rcpt(talk, "crashes").startswith(b"451")
+    assert any("Error::RCPT::Extfork_Signal" in line for line in talk.log())
+
+
+@both
+def test_the_time_limit_kills_the_group(talk: Talk, home: QmailHome) -> None:
+    assert rcpt(talk, "hangs").startswith(b"451")
+    assert any("Error::RCPT::Extfork_Timeout" in line for line in talk.log())
+    pid = int((home.path / "pid").read_text())
+    wait_for(lambda: not Path(f"/proc/{pid}").exists() or "Z" in Path(f"/proc/{pid}/stat").read_text(), what="its end")
+
+
+@both
+def test_where_it_runs(kind: str, talk: Talk, home: QmailHome) -> None:
+    assert rcpt(talk, "seen") == b"250 ok"
+    where, rest, signals = (home.path / "seen").read_text().splitlines()
+    assert where.startswith(f"['bin/checker.py', 'one', 'two'] {home.path} a@example.net ")
+    assert where.split()[-2] != "None"
+    assert rest == "True True ['0', '1', '2', '3', '4']"  # 3 is the file, 4 the directory
+    assert signals == "0 set()"  # the default, and nothing blocked
+
+
+@pytest.mark.parametrize("kind", ["listener"])
+def test_it_is_imported_once_and_again_when_it_changes(talk: Talk, home: QmailHome) -> None:
+    assert [rcpt(talk, "number")[:3] for _ in range(20)] == [b"554"] * 20
+    assert (home.path / "imports").read_text() == "x"
+    write(home, CHECKER.replace("{number}", "101"))
+    assert [rcpt(talk, "number")[:3] for _ in range(20)] == [b"454"] * 20
+    assert (home.path / "imports").read_text() == "xx"
+
+
+@both
+@pytest.mark.parametrize("text", [SCRIPT, "def main():\n    return 0\n" + SCRIPT])
+def test_a_program_without_main_or_without_its_guard(kind: str, text: str, home: QmailHome) -> None:
+    write(home, text)
+    with session(kind, home, home.environment(SMTPEXTFORK="preload:bin/checker.py")) as opened:
+        begin(opened)
+        assert [rcpt(opened, local)[:3] for local in ("bad", "good", "bad")] == [b"554", b"250", b"554"]
+
+
+@both
+@pytest.mark.parametrize("text", ["def main(:\n", None])
+def test_a_file_that_is_no_program(kind: str, text: str | None, home: QmailHome) -> None:
+    if text is not None:
+        write(home, text)
+    env = home.environment(SMTPEXTFORK="preload:bin/checker.py", SMTPEXTFORKCODES="1=450", SMTPEXTFORKFAIL="reject")
+    with session(kind, home, env) as opened:
+        begin(opened)
+        assert rcpt(opened, "joe")[:3] == (b"554" if text is None else b"450")
+        assert any(("Extfork_Exec" if text is None else "SyntaxError") in line for line in opened.log())
+
+
+@pytest.mark.parametrize("kind", ["listener"])
+def test_the_process_that_forks_it_dies(talk: Talk, home: QmailHome) -> None:
+    assert rcpt(talk, "joe") == b"250 ok"
+    found = [
+        int(pid)
+        for pid in os.listdir("/proc")
+        if pid.isdigit() and b"preload.py" in _read(f"/proc/{pid}/cmdline") and str(home.path).encode() in _cwd(pid)
+    ]
+    for pid in found:
+        os.kill(pid, 9)
+    wait_for(lambda: rcpt(talk, "number")[:3] == b"554", what="another one")
+    assert found
+
+
+def _read(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError:
+        return b""
+
+
+def _cwd(pid: str) -> bytes:
+    try:
+        return os.readlink(f"/proc/{pid}/cwd").encode()
+    except OSError:
+        return b""
