@@ -94,7 +94,10 @@ def _bench(program: bytes, given: dict[str, Any]) -> trial.Bench:
     complaint = trial.go_home(environment)
     if complaint:
         click.secho(complaint, fg="yellow", err=True)
-    return trial.Bench(entry, environment, given["seconds"])
+    try:
+        return trial.Bench(entry, environment, given["seconds"])
+    except ValueError:
+        surroundings.fail("PROGRAM", f"{words.shown(program)}: makes no sense to this scheme")
 
 
 def _case(given: dict[str, Any], name: str) -> Case:

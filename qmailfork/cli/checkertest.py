@@ -10,7 +10,7 @@ from qmailfork.cli import words
 from qmailfork.cli.closed import Closed
 from qmailfork.cli.envelopes import FORGED, Case, nasty
 from qmailfork.cli.trial import Bench, Told
-from qmailfork.programs.outcome import EXITED, EXPIRED, UNSTARTED
+from qmailfork.programs.outcome import ANSWERED, EXITED, EXPIRED, UNSTARTED
 from qmailfork.smtp import replies
 
 ENOUGH = 2  # times that a checker may run out of time; then the rest is left out
@@ -27,7 +27,7 @@ class Result:
         self.name = name
         self.told = told
         self.times = sorted(times or [told.outcome.milliseconds])
-        self.consequence = words.consequence(told.outcome, told.reply)
+        self.consequence = words.consequence(told.outcome, told.reply, told.by_code)
         self.faults = _faults(told)
         self.notes: list[str] = []
         if self.times[-1] > SLOW and told.outcome.how == EXITED:
@@ -56,9 +56,9 @@ def _faults(told: Told) -> list[str]:
         found.append("it cannot be started, so that it guards nothing")
     elif outcome.how == EXPIRED:
         found.append("it did not end in time, and its process group was killed")
-    elif outcome.how != EXITED:
+    elif outcome.how not in (EXITED, ANSWERED):
         found.append(f"it failed ({words.ending(outcome)}): any client that brings this about decides what happens")
-    elif outcome.code and replies.is_positive(told.reply):
+    elif outcome.code and told.by_code and replies.is_positive(told.reply):
         found.append(f"exit code {outcome.code} has no meaning, so that the recipient passes")
     if any(line.startswith(FORGED) for line in told.log.splitlines()):
         found.append("a client can forge a line of the log: it writes what it was given as it is")
@@ -81,7 +81,8 @@ def run(bench: Bench, plain: Case, at_once: int) -> Iterator[Result]:
             late += result.told.outcome.how == EXPIRED
             if late == ENOUGH or result.told.outcome.how == UNSTARTED:
                 return
-    yield from _descriptors(bench, plain)
+    if not bench.resident:
+        yield from _descriptors(bench, plain)
     if at_once > 1:
         yield _together(bench, plain, at_once)
 

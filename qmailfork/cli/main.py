@@ -3,7 +3,9 @@
 import click
 
 from qmailfork import __version__
+from qmailfork.cli.check import check
 from qmailfork.cli.checker import checker
+from qmailfork.cli.explain import explain
 from qmailfork.cli.listen import listen
 
 
@@ -15,3 +17,5 @@ def main() -> None:
 
 main.add_command(listen)
 main.add_command(checker)
+main.add_command(explain)
+main.add_command(check)

@@ -10,6 +10,7 @@ from qmailfork.conversation.dialogue import converse
 from qmailfork.drivers import rehearsal, stdio
 from qmailfork.drivers.worker.profile import Profile
 from qmailfork.drivers.worker.tcpserver import Client
+from qmailfork.programs import checkers
 from qmailfork.programs.outcome import Outcome
 from qmailfork.system import config, spawn
 
@@ -19,16 +20,23 @@ CarryOut = Callable[[Any], object]
 
 
 class Told:
-    """What became of the recipient: the checker's `outcome`, the `reply` and what it wrote to the `log`."""
+    """What became of the recipient: the checker's `outcome`, the `reply` and what it wrote to the `log`.
 
-    def __init__(self, step: rehearsal.Step, log: bytes) -> None:
+    `by_code` where the plain contract holds, by which each exit code should mean something.
+    """
+
+    def __init__(self, step: rehearsal.Step, log: bytes, by_code: bool) -> None:
+        self.by_code = by_code
         self.reply = step.reply
         self.log = log
         self.outcome: Outcome = next(event.checks[-1][1] for event in reversed(step.events) if event.checks)
 
 
 class Bench:
-    """Runs the checker `entry` for one recipient after the other, under an `environment`."""
+    """Runs the checker `entry` for one recipient after the other, under an `environment`.
+
+    `resident` where it is not started, but asked. Raises ValueError where the scheme of `entry` cannot read the rest.
+    """
 
     def __init__(self, entry: bytes, environment: dict[bytes, bytes], seconds: float | None) -> None:
         self._null = spawn.seal()
@@ -37,6 +45,8 @@ class Bench:
         if seconds is not None:
             self._environment[b"SMTPEXTFORKTIMEOUT"] = b"%g" % seconds
         self._controls = _open_controls()
+        self.resident = checkers.checker(entry).resident
+        self._by_code = entry.partition(b":")[0] not in (b"policy", b"spp", b"rcptcheck", b"shadow")
 
     def try_on(self, case: Case, log: IO[bytes] | None = None, carry_out: CarryOut | None = None) -> Told:
         """Ask the checker about one recipient; its descriptor 2 is `log`, a fresh file where none is given."""
@@ -51,7 +61,7 @@ class Bench:
         client = rehearsal.client(case.helo, case.sender, [case.recipient], None)
         held = rehearsal.Rehearsal(client, carry_out or driver.answer)
         held.drive(converse(config.settings(self._controls, environment), config.peer(environment)))
-        return Told(next(step for step in held.steps if step.said.startswith(b"RCPT")), b"")
+        return Told(next(step for step in held.steps if step.said.startswith(b"RCPT")), b"", self._by_code)
 
     def environment(self, case: Case) -> dict[bytes, bytes]:
         """The session's environment in this `case`."""
@@ -76,6 +86,9 @@ def _open_controls() -> config.Controls:
 
 def absolute(entry: bytes) -> bytes:
     """`entry` with a program of this directory by its whole path: the server starts it from qmail's home."""
+    scheme, colon, rest = entry.strip().partition(b":")
+    if colon and scheme in checkers.SCHEMES:
+        return scheme + colon + absolute(rest)
     program, blank, arguments = entry.strip().partition(b" ")
     if program.startswith((b"./", b"../")):
         program = os.path.abspath(program)

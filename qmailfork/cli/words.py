@@ -3,17 +3,17 @@
 import os
 import signal
 
-from qmailfork.programs.outcome import EXITED, EXPIRED, SIGNALLED, Outcome
+from qmailfork.programs.outcome import ANSWERED, BROKEN, EXITED, EXPIRED, SIGNALLED, Outcome
 from qmailfork.smtp import replies
 
 LONGEST = 200  # characters of one value
 
 
-def shown(value: bytes) -> str:
-    """`value` for a terminal: what is not printable as an escape, at most LONGEST characters and `...`."""
+def shown(value: bytes, longest: int = LONGEST) -> str:
+    """`value` for a terminal: what is not printable as an escape, at most `longest` characters and `...`."""
     text = value.decode("utf-8", "backslashreplace")
     plain = "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
-    return plain if len(plain) <= LONGEST else plain[:LONGEST] + "..."
+    return plain if len(plain) <= longest else plain[:longest] + "..."
 
 
 def shown_reply(reply: bytes) -> str:
@@ -27,6 +27,8 @@ def ending(outcome: Outcome) -> str:
         return f"exit {outcome.code}"
     if outcome.how == SIGNALLED:
         return _signal(outcome.code)
+    if outcome.how in (ANSWERED, BROKEN):
+        return "answered" if outcome.how == ANSWERED else "no answer"
     return "out of time" if outcome.how == EXPIRED else f"not started: {os.strerror(outcome.code)}"
 
 
@@ -37,13 +39,13 @@ def _signal(number: int) -> str:
         return f"signal {number}"
 
 
-def consequence(outcome: Outcome, reply: bytes) -> str:
-    """What the server does after a checker's `outcome` that led to this `reply`."""
+def consequence(outcome: Outcome, reply: bytes, by_code: bool = True) -> str:
+    """What the server does after a checker's `outcome` that led to this `reply`; `by_code` by the plain contract."""
     if not replies.is_positive(reply):
         return f"{'defers' if reply.startswith(b'4') else 'refuses'}: {shown_reply(reply)}"
-    if outcome.how != EXITED:
+    if outcome.how not in (EXITED, ANSWERED):
         return "it failed: the next checker, as if it had exited 0 (SMTPEXTFORKFAIL=pass)"
-    if outcome.code:
+    if outcome.code and by_code:
         return f"{outcome.code} has no meaning: the next checker, as if it had exited 0"
     return "the next checker; after the last one the recipient is accepted"
 

@@ -3,8 +3,6 @@
 from qmailfork.conversation.settings import ControlFault
 from qmailfork.system import library
 
-cdblib = library.load("cdblib")
-
 
 class Database:
     """An open cdb file. Raises ControlFault where it cannot be opened or is damaged."""
@@ -13,6 +11,7 @@ class Database:
 
     def __init__(self, path: bytes) -> None:
         self._path = path
+        cdblib = library.load("cdblib")
         try:
             self._reader = cdblib.Reader.from_file_path(path)
         except Exception as fault:

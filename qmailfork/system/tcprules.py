@@ -83,6 +83,12 @@ class Rules:
             rule = self._decided[client] = self._look_up(self._database, ip, host, info)
         return rule
 
+    def key(self, ip: bytes, host: bytes | None, info: bytes | None) -> bytes | None:
+        """The address that the rule for a client stands under; None where there is no rule. Raises ControlFault."""
+        database = self._database
+        found = keys(ip, host, info) if database is not None else []
+        return next((key for key in found if database is not None and database.get(key) is not None), None)
+
     def _look_up(self, database: Database, ip: bytes, host: bytes | None, info: bytes | None) -> Rule:
         for key in keys(ip, host, info):
             value = database.get(key)

@@ -73,3 +73,16 @@ def test_nothing_is_compiled_for_a_bundle_that_cannot_be_written(tmp_path, place
     command = [*CHEAP, "-c", COUNT_COMPILED, TOP, tmp_path / place / "bundle"]
     counted = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert (int(counted) > 0) == compiles
+
+
+def test_the_operators_command_without_its_libraries_is_one_line() -> None:
+    bare = "import sys; sys.modules['click'] = None; sys.argv = sys.argv[1:]; exec(compile(open(sys.argv[0]).read(),"
+    bare += " sys.argv[0], 'exec'), {'__file__': sys.argv[0], '__name__': '__main__'})"
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", bare, str(TOP / "bin" / "qmailfork")],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.startswith("qmailfork: ")
+    assert done.stderr.count("\n") == 1
+    assert "click" in done.stderr

@@ -147,6 +147,14 @@ def test_a_code_without_a_meaning(home: QmailHome) -> None:
     assert call(home, "test", "fakes/exit 1", "--at-once", "1", SMTPEXTFORKCODES="1=451").returncode == 0
 
 
+@pytest.mark.parametrize(
+    "entry", ["rcptcheck:fakes/exit 112", "spp:fakes/exit 3", "shadow:fakes/exit 100", "policy:unix:/absent"]
+)
+def test_other_schemes_have_no_faults(home: QmailHome, entry: str) -> None:
+    done = call(home, "test", entry, "--at-once", "2")
+    assert done.stdout.endswith("1 fault\n" if "absent" in entry else "no faults\n"), done.stdout
+
+
 def test_one_that_does_not_end_is_not_waited_for_again_and_again(home: QmailHome, tmp_path: Path) -> None:
     found = cases(call(home, "test", f"fakes/hang {tmp_path}/pid", "--seconds", "0.2", "--json"))
     assert [case["ending"] for case in found.values()] == ["out of time"] * 2
@@ -192,6 +200,7 @@ def test_it_fits_the_terminal(home: QmailHome, columns: int) -> None:
         (["run", " "], "PROGRAM: one entry"),
         (["run", "a,b"], "PROGRAM: one entry"),
         (["test", "a,b"], "PROGRAM: one entry"),
+        (["test", "policy:nothing"], "PROGRAM: policy:nothing: makes no sense"),
         (["run", "a", "--set", "NAME"], "--set: 'NAME' is not NAME=VALUE"),
         (["run", "a", "--env-dir", "/absent"], "--env-dir: /absent: No such file or directory"),
         (["run", "a", "--sender", "x" * 900], "--sender: the server takes at most 899 octets"),

@@ -22,6 +22,7 @@ from qmailfork.programs.journal import Event
 from qmailfork.system import config
 
 ACCEPTED = b"A"
+PATIENCE = 10.0  # seconds for a parcel to arrive
 LONGEST = 1 << 22  # octets of an environment
 BLOCK = 65536
 _LENGTH = struct.Struct("!I")
@@ -86,9 +87,10 @@ class Handoff:
         self._home = -1
         self._session: Session | None = None
         self._link: Link | None = None
+        self._timer = self._reactor.loop.call_later(PATIENCE, self._give_up)
 
     def await_parcel(self) -> None:
-        """Receive what is handed over, then begin."""
+        """Receive what is handed over, then begin; give up where it does not come."""
         self._reactor.on_readable(self._sock.fileno(), self._receive)
 
     def _receive(self) -> None:
@@ -114,9 +116,11 @@ class Handoff:
         if ended or whole > LONGEST + _LENGTH.size:
             self._give_up()
         elif len(self._parcel) >= whole:
+            self._timer.cancel()
             self._begin(self._parcel[_LENGTH.size : whole].split(b"\0")[:-1])
 
     def _give_up(self) -> None:
+        self._timer.cancel()
         for descriptor in self._descriptors:
             posix.close(descriptor)
         self._let_go()

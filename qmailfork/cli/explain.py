@@ -1,0 +1,208 @@
+"""`qmailfork explain`: the conversation that a client would have, and what decides in it."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from typing import Any
+
+import click
+
+from qmailfork.cli import surroundings, words
+from qmailfork.cli.surroundings import text
+from qmailfork.conversation.conduct import converse
+from qmailfork.conversation.requests import Consult
+from qmailfork.conversation.settings import ControlFault
+from qmailfork.drivers import rehearsal, stdio
+from qmailfork.drivers.rehearsal import Rehearsal, Step
+from qmailfork.drivers.worker.profile import TCP, Profile
+from qmailfork.drivers.worker.tcpserver import Client
+from qmailfork.programs.outcome import ANSWERED, EXITED, Outcome
+from qmailfork.smtp import replies
+from qmailfork.system import config, spawn, tcprules
+
+UNREADABLE = 111  # as the server's own end where it cannot read what it goes by
+WHOLE = 4 * 1024  # characters of an address and the verb before it, however much of it is escaped
+MESSAGE = b"Subject: explain\r\n\r\nexplain\r\n"
+DECIDES = {
+    b"Reject::SNDR::Invalid_Relay": "control/rcpthosts does not have the recipient's domain",
+    b"Reject::ORIG::Bad_Mailfrom": "control/badmailfrom has the sender",
+    b"Reject::DATA::Invalid_Size": "control/databytes, or DATABYTES, is smaller",
+    b"Accept::SNDR::Relay_Client": "RELAYCLIENT is set: control/rcpthosts does not count",
+}
+
+
+@click.command()
+@click.option("--ip", type=text, required=True, help="The client's address.")
+@click.option("--host", type=text, help="The client's name, as DNS has it.")
+@click.option("--info", type=text, help="What ident says of the client.")
+@click.option("--helo", type=text, help="What the client calls itself; none if not given.")
+@click.option("--from", "sender", type=text, default="", help="The sender; the null sender if not given.")
+@click.option("--to", "recipients", type=text, multiple=True, required=True, help="A recipient; may be repeated.")
+@click.option("-x", "cdb", type=text, help="tcpserver's rules, compiled by tcprules.")
+@click.option("--rules", "source", type=click.File("rb"), help="The same, not yet compiled.")
+@click.option("--local", type=text, default="mail.example.net", help="Our name (tcpserver's -l).")
+@click.option("--dry", is_flag=True, help="Run no checkers; take it that all of them let the recipient pass.")
+@click.option("--json", "as_json", is_flag=True, help="Say it in JSON.")
+@surroundings.options
+def explain(as_json: bool, **given: Any) -> None:
+    """Tell the conversation that a client would have, with the rule and the files that decide.
+
+    Checkers run for real; nothing is queued.
+
+    Exit status: 0, all recipients are accepted; 1, not all; 2, a wrong argument; 111, what the server goes by cannot
+    be read.
+    """  # fmt: skip
+    for value in (given["helo"] or b"", given["sender"], *given["recipients"]):
+        if b"\n" in value:
+            raise click.UsageError("no client can send a line feed in its name or an address")
+    environment = surroundings.environment(given["env_dir"], given["pairs"])
+    try:
+        told = Explained(environment, given)
+    except (ControlFault, OSError) as fault:
+        click.echo(f"qmailfork explain: {fault}", err=True)
+        sys.exit(UNREADABLE)
+    if as_json:
+        click.echo(json.dumps(told.as_json()))
+    else:
+        _show(told)
+    sys.exit(0 if told.accepted else 1)
+
+
+class Explained:
+    """The `rule` for a client under its `key` (None: no rule fits), and the session `held` with it where it may
+    connect (else None). `open_relay` where no list of our domains is there.
+
+    Raises ControlFault, OSError where rules or control files cannot be read.
+    """
+
+    def __init__(self, environment: dict[bytes, bytes], given: dict[str, Any]) -> None:
+        base = {name: value for name, value in environment.items() if name not in TCP}
+        rules = tcprules.Rules(_compiled(given["source"]) if given["source"] else given["cdb"], optional=False)
+        self.key = rules.key(given["ip"], given["host"], given["info"])
+        self.rule = rules.decide(given["ip"], given["host"], given["info"])
+        self.dry = given["dry"]
+        self.held: Rehearsal | None = None
+        self.open_relay = False
+        if self.rule.allowed:
+            os.chdir(config.home(base))
+            profile = Profile(config.Controls(config.home(base)), base, self.rule.environment)
+            self.open_relay = profile.settings.rcpthosts is None
+            self.held = self._hold(profile, given)
+
+    def _hold(self, profile: Profile, given: dict[str, Any]) -> Rehearsal:
+        client, local = Client(given["ip"], 40000), (given["local"], b"192.0.2.1", 25)
+        client.host, client.info = given["host"], given["info"]
+        null = spawn.seal()
+        driver = stdio.Driver(profile.environment(client, local), null, lambda event: None)
+        words = rehearsal.client(given["helo"], given["sender"], list(given["recipients"]), MESSAGE)
+        held = Rehearsal(words, _pass if given["dry"] else driver.answer)
+        try:
+            return held.drive(converse(profile.settings, profile.peer(client, local)))
+        finally:
+            driver.leave()
+
+    @property
+    def accepted(self) -> bool:
+        """Whether every recipient is."""
+        tried = [step for step in self.held.steps if step.said.startswith(b"RCPT")] if self.held else []
+        return bool(tried) and all(replies.is_positive(step.reply) for step in tried)
+
+    def as_json(self) -> dict[str, Any]:
+        """Its members for --json."""
+        sets = {words.shown(name): words.shown(value) for name, value in self.rule.environment.items()}
+        key = None if self.key is None else words.shown(self.key)
+        steps = [_as_json(step) for step in self.held.steps] if self.held else []
+        queued = [
+            {"program": words.shown(one.program), "envelope": envelope(one.envelope)}
+            for one in (self.held.queued if self.held else [])
+        ]
+        return {
+            "rule": {"address": key, "allowed": self.rule.allowed, "sets": sets},
+            "dry": self.dry,
+            "open_relay": self.open_relay,
+            "accepted": self.accepted,
+            "conversation": steps,
+            "queued": queued,
+        }
+
+
+def _compiled(source: Any) -> bytes:
+    """The rules of `source` in a cdb, made by tcprules itself. Raises click.UsageError."""
+    directory = tempfile.mkdtemp()
+    click.get_current_context().call_on_close(lambda: shutil.rmtree(directory))
+    path = f"{directory}/cdb"
+    try:
+        done = subprocess.run(
+            ["tcprules", path, f"{path}.tmp"], stdin=source, stderr=subprocess.PIPE, text=True, check=False
+        )
+    except FileNotFoundError:
+        surroundings.fail("--rules", "tcprules is not in PATH")
+    if done.returncode:
+        surroundings.fail("--rules", done.stderr.strip())
+    return os.fsencode(path)
+
+
+def _pass(request: Any) -> Outcome:
+    """What a checker that has no objection would have answered."""
+    return Outcome(ANSWERED, 0, b"action=DUNNO\n\n") if isinstance(request, Consult) else Outcome(EXITED, 0)
+
+
+def envelope(queued: bytes) -> list[str]:
+    """Sender and recipients of an envelope for the queue, as text."""
+    return [words.shown(part[1:], WHOLE) for part in queued.split(b"\0") if part]
+
+
+def _said(step: Step) -> str:
+    return "the message" if step.said == MESSAGE + b".\r\n" else words.shown(step.said.rstrip(b"\r\n"), WHOLE)
+
+
+def _decisions(step: Step) -> list[str]:
+    return [DECIDES[event.condition] for event in step.events if event.condition in DECIDES]
+
+
+def _checkers(step: Step) -> list[dict[str, Any]]:
+    checks = next((event.checks for event in reversed(step.events) if event.checks), [])
+    return [
+        {"program": words.shown(program), "ending": words.ending(outcome), "ms": round(outcome.milliseconds, 1)}
+        for program, outcome in checks
+    ]
+
+
+def _as_json(step: Step) -> dict[str, Any]:
+    return {
+        "client": _said(step),
+        "reply": [words.shown(line) for line in step.reply.rstrip(b"\r\n").split(b"\r\n")],
+        "checkers": _checkers(step),
+        "decides": _decisions(step),
+        "log": [words.shown(event.condition) for event in step.events],
+    }
+
+
+def _show(told: Explained) -> None:
+    """The rule, the conversation, the queue."""
+    which = "no rule fits" if told.key is None else f"rule {words.shown(told.key)!r}"
+    click.echo(f"{which}: {'may connect' if told.rule.allowed else 'may not connect'}")
+    for name, value in told.rule.environment.items():
+        click.echo(f"  sets {words.shown(name)}={words.shown(value)}")
+    if told.open_relay:
+        click.secho("control/rcpthosts is not there: every recipient is taken, an open relay", fg="red")
+    for step in told.held.steps if told.held else []:
+        _show_step(step, told.dry)
+    for one in told.held.queued if told.held else []:
+        sender, *recipients = envelope(one.envelope)
+        click.echo(f"{words.shown(one.program)} would get: from <{sender}> to {', '.join(recipients)}")
+
+
+def _show_step(step: Step, dry: bool) -> None:
+    if step.said:
+        click.echo(f"C: {_said(step)}")
+    for check in _checkers(step):
+        took = "would run" if dry else f"{check['ending']} after {words.milliseconds(check['ms'])}"
+        click.echo(f"     {check['program']}: {took}")
+    for decision in _decisions(step):
+        click.echo(f"     {decision}")
+    for line in step.reply.rstrip(b"\r\n").split(b"\r\n"):
+        click.secho(f"S: {words.shown(line)}", fg=None if replies.is_positive(step.reply) else "red")

@@ -1,0 +1,90 @@
+"""`qmailfork check`: each finding, and none where all is well."""
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from qmailfork.cli.check import KNOWN
+from tests.support import ROOT, QmailHome, qmailfork
+
+GOOD = {"SMTPEXTFORK": "fakes/exit 0", "SMTPEXTFORKFAIL": "defer"}
+
+
+def call(home: QmailHome, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": os.environ["PATH"], "QMAILHOME": str(home.path), **variables}
+    return subprocess.run(qmailfork("check", *words), env=environment, capture_output=True, text=True, check=False)
+
+
+def test_all_is_well(home: QmailHome) -> None:
+    done = call(home, **GOOD)
+    assert (done.stdout, done.returncode) == ("nothing found\n", 0)
+
+
+@pytest.mark.parametrize(
+    ("variables", "status", "where", "what"),
+    [
+        ({"SMTPEXTFORK": "fakes/absent"}, 2, "SMTPEXTFORK", "fakes/absent is not there"),
+        ({"SMTPEXTFORK": "fakes/exit 0,control/me"}, 2, "SMTPEXTFORK", "control/me may not be executed"),
+        ({"SMTPEXTFORKR": "spp:fakes/absent"}, 2, "SMTPEXTFORKR", "fakes/absent is not there"),
+        ({"SMTPEXTFORKFAIL": "perhaps"}, 2, "SMTPEXTFORKFAIL=perhaps", "makes no sense"),
+        ({"SMTPEXTFORKCODES": "7=250"}, 2, "SMTPEXTFORKCODES=7=250", "makes no sense"),
+        ({"QMAILFORK_LOG": "xml"}, 2, "QMAILFORK_LOG=xml", "makes no sense"),
+        ({"SMTPEXTFORKFAIL": ""}, 1, "SMTPEXTFORKFAIL", "lets the recipient pass"),
+        ({"SMTPEXTFROK": "x"}, 1, "SMTPEXTFROK", "no program knows"),
+        ({"SMTPEXTFORKTIMOUT": "x"}, 1, "SMTPEXTFORKTIMOUT", "no program knows"),
+        ({"550SMTPEXTFORK": "no"}, 1, "550SMTPEXTFORK", "no exit code leads to"),
+        ({"QMAILQUEUE": "/absent"}, 2, "QMAILQUEUE", "/absent is not there"),
+        ({"QMAILHOME": "/absent"}, 2, "/absent", "every client is told 421"),
+    ],
+)
+def test_findings(home: QmailHome, variables: dict[str, str], status: int, where: str, what: str) -> None:
+    done = call(home, "--json", **{**GOOD, **variables})
+    assert done.returncode == status, done.stderr
+    assert [one["what"] for one in json.loads(done.stdout) if one["where"] == where and what in one["what"]]
+
+
+def test_an_open_relay(home: QmailHome) -> None:
+    home.control(rcpthosts=None)
+    done = call(home, **GOOD)
+    assert done.returncode == 2
+    assert done.stdout.startswith("error: control/rcpthosts: it is not there, and every recipient is taken")
+    assert "\x1b" not in done.stdout
+
+
+def test_the_nearest_name(home: QmailHome) -> None:
+    assert "did you mean SMTPEXTFORKTIMEOUT?" in call(home, **GOOD, SMTPEXTFORKTIMOUT="5").stdout
+
+
+def test_rules_that_were_not_compiled(home: QmailHome, tmp_path: Path) -> None:
+    source, cdb = tmp_path / "tcp.smtp", tmp_path / "tcp.smtp.cdb"
+    source.write_text(":allow\n")
+    assert "tcp.smtp.cdb: No such file" in call(home, "--rules", str(source), **GOOD).stdout
+    cdb.write_text("")
+    os.utime(source, (1, 1))
+    assert call(home, "--rules", str(source), **GOOD).returncode == 0
+    os.utime(cdb, (0, 0))
+    assert "the cdb is older" in call(home, "--rules", str(source), **GOOD).stdout
+
+
+def test_a_relative_path_is_the_callers(home: QmailHome, tmp_path: Path) -> None:
+    for name in ("rules", "rules.cdb"):
+        (tmp_path / name).write_text("")
+    argv = [*qmailfork("check"), "--rules", "rules"]
+    environment = {"PATH": os.environ["PATH"], "QMAILHOME": str(home.path), **GOOD}
+    done = subprocess.run(argv, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.returncode) == ("nothing found\n", 0)
+
+
+def test_nothing_is_found_twice(home: QmailHome) -> None:
+    found = json.loads(call(home, "--json", **{**GOOD, "SMTPEXTFORKFAIL": "perhaps"}).stdout)
+    assert len(found) == 1
+
+
+def test_it_knows_the_variables_of_the_manual() -> None:
+    manual = (ROOT / "man" / "qmailfork-control.5").read_text()
+    listed = re.findall(r"\b(SMTPEXTFORK[A-Z]*|XF_\w+|QMAILFORK_\w+)\b", manual)
+    assert set(listed) <= set(KNOWN)

@@ -1,0 +1,84 @@
+"""What reaches the hand-off's socket and is no hand-off: it is let go, and others are served."""
+
+import socket
+import struct
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.servers import serve
+from tests.support import ROOT, QmailHome, qmailfork, running, smtpd, wait_for
+
+HANDOFF = ROOT / "contrib" / "handoff" / "qmailfork-handoff.c"
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    built = tmp_path_factory.mktemp("handoff") / "qmailfork-handoff"
+    subprocess.run(["cc", "-o", str(built), str(HANDOFF)], check=True)
+    return built
+
+
+@contextmanager
+def gate(home: QmailHome, *options: str) -> Iterator[Path]:
+    """A listener at a Unix socket, with one worker."""
+    path = home.path / "socket"
+    argv = qmailfork("listen", "--workers", "1", *options, "--handoff", str(path))
+    with (home.path / "listener.log").open("wb") as log, running(argv, env=home.environment(), stderr=log):
+        wait_for(path.exists, what="the socket")
+        yield path
+
+
+def brought(path: Path, octets: bytes) -> bytes:
+    """What is answered to a client that sends these octets and descriptors of its own, before the end."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        sock.settimeout(30)
+        sock.connect(str(path))
+        socket.send_fds(sock, [octets], [0, 1, 2])
+        return sock.recv(1)
+
+
+def greeted(home: QmailHome, program: Path, path: Path) -> bool:
+    with serve([str(program), str(path)], home, home.environment()) as talk:
+        return talk.client.reply() == [b"220 mail.joedomain.net ESMTP"]
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        struct.pack("!I", 0xFFFFFFFF) + b"x",
+        struct.pack("!I", 25) + b"/\0QMAILHOME=/nonexistent\0",
+        b"GET / HTTP/1.0\r\n\r\n",
+    ],
+    ids=["too-long", "no-home", "another-protocol"],
+)
+def test_nonsense_is_let_go(octets: bytes, home: QmailHome, program: Path) -> None:
+    with gate(home) as path:
+        assert brought(path, octets) == b""
+        assert greeted(home, program, path)
+
+
+def test_a_parcel_that_never_comes_gives_its_place_back(home: QmailHome, program: Path) -> None:
+    with gate(home, "-c", "1") as path, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as mute:
+        mute.connect(str(path))
+        mute.send(b"\0\0")
+        assert greeted(home, program, path)
+
+
+def test_nobody_listens(home: QmailHome, program: Path) -> None:
+    fallback = [str(program), str(home.path / "none"), *smtpd()]
+    with serve(fallback, home, home.environment()) as talk:
+        assert talk.client.reply() == [b"220 mail.joedomain.net ESMTP"]
+    alone = subprocess.run(fallback[:2], capture_output=True, text=True, check=False)
+    assert (alone.returncode, alone.stderr.count("\n")) == (111, 1)
+    assert "No such file" in alone.stderr
+
+
+def test_a_session_that_is_refused_has_its_fallback(home: QmailHome, program: Path) -> None:
+    other = QmailHome(home.path / "other", home.fakes)
+    other.control(me=None)
+    with gate(home) as path, serve([str(program), str(path), "echo", "fallback"], home, other.environment()) as talk:
+        assert talk.client.read_line().rstrip() == b"fallback"
