@@ -51,9 +51,13 @@ class Listeners:
     @contextmanager
     def hand_over(self, home: QmailHome, env: dict[str, str]) -> Iterator[Talk]:
         """A session that qmailfork-handoff brings, with no fallback."""
-        own, _ = self._listener(home)
-        with serve([str(own.path / "qmailfork-handoff"), str(own.path / "socket")], home, env) as talk:
+        with serve(self.handoff(home), home, env) as talk:
             yield talk
+
+    def handoff(self, home: QmailHome) -> list[str]:
+        """The argv of qmailfork-handoff to a listener with the control files of `home`."""
+        own, _ = self._listener(home)
+        return [str(own.path / "qmailfork-handoff"), str(own.path / "socket")]
 
     def _listener(self, home: QmailHome) -> tuple[QmailHome, Server]:
         files = frozenset((file.name, file.read_bytes()) for file in (home.path / "control").iterdir())

@@ -6,7 +6,8 @@
  * or the session was not taken, it becomes FALLBACK (qmailfork-smtpd), so that a restart loses nothing; without one
  * it exits 111.
  *
- * What goes over the Unix socket: descriptors 0, 1 and 2, four octets with the length of the rest (network order),
+ * What goes over the Unix socket: descriptors 0, 1 and 2, and those of ucspi-tls(2) where $SSLCTLFD, $SSLREADFD and
+ * $SSLWRITEFD name them, four octets with the length of the rest (network order),
  * then the working directory and the environment, each string with its NUL. What comes back: 'A' once the session
  * is taken, and at its end one octet, the exit status.
  */
@@ -68,10 +69,25 @@ static int reach(const char *path)
   return -1;
 }
 
+/* The descriptor that a variable names, -1 for none. */
+static int told(const char *name)
+{
+  const char *text = getenv(name);
+  char *end;
+  long number;
+
+  if (!text || !*text)
+    return -1;
+  number = strtol(text, &end, 10);
+  return *end || number < 3 || number > 65535 ? -1 : (int)number;
+}
+
 /* Send the parcel, with the descriptors beside its first octets. */
 static int hand_over(int s, char *data, size_t length)
 {
-  int descriptors[3] = { 0, 1, 2 };
+  int descriptors[6] = { 0, 1, 2, told("SSLCTLFD"), told("SSLREADFD"), told("SSLWRITEFD") };
+  int all = descriptors[3] != -1 && descriptors[4] != -1 && descriptors[5] != -1;
+  size_t given = (all ? 6 : 3) * sizeof *descriptors;
   union { struct cmsghdr header; char space[CMSG_SPACE(sizeof descriptors)]; } control;
   struct iovec piece;
   struct msghdr message;
@@ -83,12 +99,12 @@ static int hand_over(int s, char *data, size_t length)
   message.msg_iov = &piece;
   message.msg_iovlen = 1;
   message.msg_control = control.space;
-  message.msg_controllen = sizeof control.space;
+  message.msg_controllen = CMSG_SPACE(given);
   rights = CMSG_FIRSTHDR(&message);
   rights->cmsg_level = SOL_SOCKET;
   rights->cmsg_type = SCM_RIGHTS;
-  rights->cmsg_len = CMSG_LEN(sizeof descriptors);
-  memcpy(CMSG_DATA(rights), descriptors, sizeof descriptors);
+  rights->cmsg_len = CMSG_LEN(given);
+  memcpy(CMSG_DATA(rights), descriptors, given);
   while (length) {
     piece.iov_base = data;
     piece.iov_len = length;

@@ -88,6 +88,7 @@ def _count(lowest: int) -> click.IntRange:
     show_default=True,
     help="Event loop; auto takes uvloop where it is installed.",
 )
+@click.option("--smtps", is_flag=True, help="TLS from the first octet on HOST and PORT.")
 @click.option("--pid-file", type=click.Path(), help="Write our process id to this file.")
 @click.option("--daemon", is_flag=True, help="Go to the background; standard error stays the log.")
 @click.option("--handoff", type=click.Path(), help="Take sessions from qmailfork-handoff at this Unix socket, too.")
@@ -139,7 +140,7 @@ def options(given: dict[str, Any]) -> Options:
     """What the workers go by, from what was `given` on the command line."""
     told = Options()
     for name in ("limit", "rules_optional", "keep_ip_options", "paranoid", "look_up_host", "verbosity", "per_ip",
-                 "most_octets", "grace", "loop"):  # fmt: skip
+                 "most_octets", "grace", "loop", "smtps"):  # fmt: skip
         setattr(told, name, given[name])
     told.rules = os.fsencode(given["rules"]) if given["rules"] is not None else None
     told.banner = os.fsencode(given["banner"])

@@ -1,9 +1,9 @@
 """The SMTP conversation: which verb is allowed when, and the generator that holds it.
 
 The theory, as in qmail-smtpd: a session is FRESH until MAIL is accepted, then has a SENDER, then is READY once a
-recipient is accepted. HELO, EHLO, RSET and DATA make it FRESH again; DATA does so whatever became of the message.
-A MAIL that is refused changes nothing. STEPS is the whole of it: for each state and verb the next state, which is
-entered when the reply is positive, or the reply that refuses the verb in that state.
+recipient is accepted. HELO, EHLO, RSET, STARTTLS and DATA make it FRESH again; DATA does so whatever became of the
+message. A MAIL that is refused changes nothing. STEPS is the whole of it: for each state and verb the next state,
+which is entered when the reply is positive, or the reply that refuses the verb in that state.
 """
 
 from qmailfork.conversation import checking, message, policy, recipient
@@ -13,7 +13,7 @@ from qmailfork.conversation.settings import ControlFault, Settings
 from qmailfork.programs import events
 from qmailfork.programs.peer import Peer
 from qmailfork.smtp import address, commands, replies
-from qmailfork.smtp.commands import DATA, EHLO, HELO, HELP, MAIL, NOOP, QUIT, RCPT, RSET, VRFY
+from qmailfork.smtp.commands import DATA, EHLO, HELO, HELP, MAIL, NOOP, QUIT, RCPT, RSET, STARTTLS, VRFY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from qmailfork.conversation.requests import Asking
 
-_ANYWHERE: dict[bytes, str | bytes] = {HELO: FRESH, EHLO: FRESH, MAIL: SENDER, RSET: FRESH}
+_ANYWHERE: dict[bytes, str | bytes] = {HELO: FRESH, EHLO: FRESH, MAIL: SENDER, RSET: FRESH, STARTTLS: FRESH}
 STEPS: dict[str, dict[bytes, str | bytes]] = {
     FRESH: {
         **_ANYWHERE, RCPT: replies.MAIL_FIRST, DATA: replies.MAIL_FIRST,
@@ -42,6 +42,8 @@ def converse(settings: Settings, peer: Peer) -> "Asking[Ending]":
     """One session from greeting to end."""
     session = Session(settings, peer)
     yield from announce(session)
+    if settings.tls and settings.tls.at_once and not (yield from _secure(session)):
+        return Ending(b"", 1)
     session.owed.append(replies.greeting(settings.greeting))
     return (yield from hold(session, lambda line: _obey(session, line)))
 
@@ -119,6 +121,20 @@ def greeted(session: Session, argument: bytes, extended: bool) -> None:
     session.helo, session.extended, session.held = argument, extended, {}
 
 
+def _secure(session: Session) -> "Asking[bool]":
+    """TLS with the first octet, where it is not there already: whether it came to it."""
+    from qmailfork.conversation import encryption  # noqa: PLC0415  # a session in plain has no use for it
+
+    tls = session.settings.tls
+    return not tls or session.secured or (yield from encryption.at_once(session, tls))
+
+
+def _start_tls(session: Session, argument: bytes) -> "Asking[bytes]":
+    from qmailfork.conversation import encryption  # noqa: PLC0415  # likewise
+
+    return (yield from encryption.start(session, argument))
+
+
 def _hello(session: Session, argument: bytes) -> "Asking[bytes]":
     greeted(session, argument, extended=False)
     yield from session.say(4, b"remote helo: ", argument)
@@ -128,8 +144,18 @@ def _hello(session: Session, argument: bytes) -> "Asking[bytes]":
 def _extended_hello(session: Session, argument: bytes) -> "Asking[bytes]":
     greeted(session, argument, extended=True)
     yield from session.say(4, b"remote ehlo: ", argument)
-    size = b"SIZE %d" % session.settings.databytes
-    return replies.extended_hello(session.settings.greeting, (b"PIPELINING", size, b"8BITMIME"))
+    return replies.extended_hello(session.settings.greeting, (yield from _extensions(session)))
+
+
+def _extensions(session: Session) -> "Asking[tuple[bytes, ...]]":
+    """What EHLO offers."""
+    offers: tuple[bytes, ...] = (b"PIPELINING", b"SIZE %d" % session.settings.databytes, b"8BITMIME")
+    if session.settings.tls:
+        from qmailfork.conversation import encryption  # noqa: PLC0415  # likewise
+
+        if (yield from encryption.offered(session, session.settings.tls)):
+            offers += (b"STARTTLS",)
+    return offers
 
 
 def admit_sender(session: Session, argument: bytes) -> "Asking[tuple[bytes, int, bytes] | bytes]":
@@ -154,6 +180,10 @@ def admit_sender(session: Session, argument: bytes) -> "Asking[tuple[bytes, int,
 
 
 def _mail(session: Session, argument: bytes) -> "Asking[bytes]":
+    tls = session.settings.tls
+    if tls and tls.required and not session.secured:
+        yield session.note(events.tls_missing())
+        return replies.TLS_REQUIRED
     found = yield from admit_sender(session, argument)
     if isinstance(found, bytes):
         return found
@@ -200,4 +230,5 @@ _HANDLERS: "dict[bytes, Callable[[Session, bytes], Asking[bytes]]]" = {
     VRFY: _fixed(replies.VERIFY, b"vrfy"),
     HELP: _fixed(replies.HELP, b"help requested"),
     QUIT: _quit,
+    STARTTLS: _start_tls,
 }

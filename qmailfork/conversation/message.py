@@ -46,7 +46,9 @@ def _received(session: Session, opened: Opened) -> bytes:
     peer, helo = session.peer, session.helo
     if helo is not None and helo.lower() == peer.host.lower():
         helo = None
-    return received.field(peer.host, helo, peer.info, peer.ip, peer.local, b"SMTP", opened.moment)
+    return received.field(
+        peer.host, helo, peer.info, peer.ip, peer.local, received.protocol(session.protocol), opened.moment
+    )
 
 
 def _carry(session: Session, body: Body, received: bytes) -> "Asking[int]":

@@ -5,6 +5,7 @@ A driver sends each request's answer back into the generator. What the answer is
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from qmailfork.conversation.settings import Tls
     from qmailfork.programs.journal import Event
     from qmailfork.programs.verdict import Variables
 
@@ -117,6 +118,39 @@ class Abandon:
     __slots__ = ()
 
 
+class StartTls:
+    """Send `reply` (may be empty), then come to TLS with the client as `tls` says, for at most `seconds`.
+
+    Later requests go through it. Answer: a Secured, or an Insecure.
+    """
+
+    __slots__ = ("reply", "seconds", "tls")
+
+    def __init__(self, reply: bytes, seconds: float, tls: "Tls") -> None:
+        self.reply = reply
+        self.seconds = seconds
+        self.tls = tls
+
+
+class Secured:
+    """The session is under TLS; `facts` are the variables about it that programs find (sslserver(1))."""
+
+    __slots__ = ("facts",)
+
+    def __init__(self, facts: dict[bytes, bytes]) -> None:
+        self.facts = facts
+
+
+class Insecure:
+    """It did not come to TLS, and why; where it had `begun`, nothing can be said to the client any more."""
+
+    __slots__ = ("begun", "reason")
+
+    def __init__(self, reason: bytes, begun: bool) -> None:
+        self.reason = reason
+        self.begun = begun
+
+
 class Start:
     """Start the smtpd that is wrapped, with one connection of ours as its descriptors 0 and 1.
 
@@ -181,7 +215,7 @@ class Ending:
         self.status = status
 
 
-Request = Exchange | Run | Consult | Open | Write | Finish | Abandon | Start | Tell | Hear | Tunnel | Note
+Request = Exchange | StartTls | Run | Consult | Open | Write | Finish | Abandon | Start | Tell | Hear | Tunnel | Note
 if TYPE_CHECKING:
     from collections.abc import Generator
     from typing import Any, TypeVar

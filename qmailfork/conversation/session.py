@@ -36,20 +36,23 @@ class Session:
     `state` is FRESH, SENDER or READY; `sender` and `recipients` the envelope so far (RELAYCLIENT's suffix appended);
     `helo` the client's name for itself, None before it gave one, and `extended` after EHLO; `size` what MAIL announced
     (0: nothing); `tried` counts the recipients since MAIL, `messages` the senders. `owed` are the replies not sent yet.
+    `secured` is true under TLS; `complained` once an unusable certificate was logged.
 
     What the checkers left behind: `headers` for the message; `lasting` verdicts, by checker; `variables` for later
     programs; `held` replies that refuse later commands; `retired` is true where plugins want no more of the session.
     """
 
     __slots__ = (
-        "_arrived", "_at", "extended", "headers", "held", "helo", "lasting", "messages", "owed", "peer", "protocol",
-        "recipients", "retired", "sender", "settings", "size", "state", "tried", "variables",
+        "_arrived", "_at", "complained", "extended", "headers", "held", "helo", "lasting", "messages", "owed", "peer",
+        "protocol", "recipients", "retired", "secured", "sender", "settings", "size", "state", "tried", "variables",
     )  # fmt: skip
 
     def __init__(self, settings: Settings, peer: Peer) -> None:
         self.settings = settings
         self.peer = peer
-        self.protocol = b"ESMTP"  # spamcontrol's P:, whatever the client's HELO
+        self.secured = settings.tls is not None and settings.tls.done
+        self.protocol = b"ESMTPS" if self.secured else b"ESMTP"  # spamcontrol's P:, whatever the client's HELO
+        self.complained = False
         self.state = FRESH
         self.helo: bytes | None = None
         self.sender = b""
@@ -118,6 +121,25 @@ class Session:
         self.recipients, self.headers = [], []
         self.tried = 0
         self.messages += 1
+
+    def restart(self) -> int:
+        """Forget all that was said in plain (RFC 3207 section 4.2): how many octets came that were not read yet."""
+        unread = len(self._arrived) - self._at
+        self._arrived, self._at = b"", 0
+        self.state, self.helo, self.extended, self.held = FRESH, None, False, {}
+        self.sender, self.recipients, self.headers = b"", [], []
+        return unread
+
+    def secure(self, facts: "Variables") -> None:
+        """The session is under TLS, of which programs find these `facts`."""
+        self.secured = True
+        self.protocol = b"ESMTPS"
+        self.variables = {**self.variables, **facts}
+
+    def admit(self) -> None:
+        """The client is a relay client from here on."""
+        self.settings = self.settings.relaying()
+        self.variables = {**self.variables, b"RELAYCLIENT": b""}
 
     def note(self, event: Event, sender: bytes | None = None) -> Note:
         """The request to log `event` with the session as it stands; a `sender` that it did not take is given."""

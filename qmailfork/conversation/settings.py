@@ -11,6 +11,36 @@ class ControlFault(Exception):
     """A control file cannot be read; its text names the file and the reason."""
 
 
+class Tls:
+    """How a session comes to TLS (RFC 3207; qmailfork-control(5)).
+
+    `certificate` and `key` are files in PEM, `dh` and `ca` (who signs clients' certificates) too, None for none;
+    `ciphers` is OpenSSL's list, empty for ours; `clients` may relay by certificate: addresses in lower case.
+    `demands_client` refuses those without one. `required` before any mail, `at_once` with the first octet, `done`
+    by whoever started us, `barred` by the site. `server` are the descriptors of a server that does it for us (None:
+    we do). `fault` tells what is wrong with the certificate, as far as that is cheap to know; empty for nothing.
+    """
+
+    __slots__ = (
+        "at_once", "barred", "ca", "certificate", "ciphers", "clients", "demands_client", "dh", "done", "fault", "key",
+        "required", "server",
+    )  # fmt: skip
+
+    certificate: bytes
+    key: bytes
+    dh: bytes | None
+    ca: bytes | None
+    ciphers: bytes
+    clients: frozenset[bytes]
+    demands_client: bool
+    required: bool
+    at_once: bool
+    done: bool
+    barred: bool
+    server: tuple[int, int, int] | None
+    fault: "Callable[[], bytes]"
+
+
 class Settings:
     """The control files and environment of one session (qmail-control(5), qmailfork-control(5)).
 
@@ -20,12 +50,12 @@ class Settings:
     limits a message (0: no limit); `relay_suffix` is RELAYCLIENT's value (None: not a relay client); `queue` is the
     queue program; `loglevel` the qmail-ldap level above which nothing is logged; `checkers` the checkers' part.
     `wrapped` is the smtpd to stand in front of (empty: none), `child_seconds` how long its replies may take, `blind`
-    the verbs that pass to it although nothing can be checked behind them.
+    the verbs that pass to it although nothing can be checked behind them. `tls` is None where there is none.
     """
 
     __slots__ = (
         "bad_senders", "blind", "checkers", "child_seconds", "databytes", "greeting", "is_mine", "local_host",
-        "loglevel", "more_rcpthosts", "queue", "rcpthosts", "relay_suffix", "seconds", "wrapped",
+        "loglevel", "more_rcpthosts", "queue", "rcpthosts", "relay_suffix", "seconds", "tls", "wrapped",
     )  # fmt: skip
 
     greeting: bytes
@@ -43,6 +73,7 @@ class Settings:
     wrapped: "Sequence[bytes]"
     child_seconds: float
     blind: frozenset[bytes]
+    tls: Tls | None
 
     def relaying(self) -> "Settings":
         """These settings for a client that has become a relay client."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from qmailfork.conversation.requests import Asking
+    from qmailfork.system.channel import Channel
     from qmailfork.system.residents import Residents
     from qmailfork.system.wrapped import Wrapped
 
@@ -52,7 +53,7 @@ def main() -> int:
     try:
         signals.signal(signals.SIGTERM, _terminate)
         ending = driver.drive(converse(settings, config.peer(environment)))
-        _send(ending.reply, settings.seconds)
+        driver.say_goodbye(ending.reply, settings.seconds)
         signals.signal(signals.SIGTERM, signals.SIG_IGN)
     except Terminated:
         return 1
@@ -92,9 +93,11 @@ class Driver:
         self._errors = errors
         self._queue: Handover | None = None
         self._residents: Residents | None = None
+        self._secure: Channel | None = None
         self._wrapped: Wrapped | None = None
         self._answers: dict[type, Callable[[Any], object]] = {
             requests.Exchange: self._exchange,
+            requests.StartTls: self._start_tls,
             requests.Run: self._run,
             requests.RunWarm: self._run,  # nothing here outlives the session
             requests.Consult: self._consult,
@@ -127,17 +130,38 @@ class Driver:
 
     def _exchange(self, request: requests.Exchange) -> bytes | None:
         if request.reply:
-            sent = _send(request.reply, request.seconds)
+            sent = self._send(request.reply, request.seconds)
             # from the hand-over of an envelope to its reply, SIGTERM would make the client send it again
             signals.pthread_sigmask(signals.SIG_UNBLOCK, (signals.SIGTERM,))
             if not sent:
                 return b""
-        if not _ready(IN, select.POLLIN, request.seconds):
-            return None
-        try:
-            return posix.read(IN, request.most)
-        except OSError:
-            return b""
+        if self._secure:
+            return self._secure.receive(request.most, request.seconds)
+        return _receive(request.most, request.seconds)
+
+    def _send(self, reply: bytes, seconds: float) -> bool:
+        return _send(self._secure.seal(reply) if self._secure else reply, seconds)
+
+    def say_goodbye(self, reply: bytes, seconds: float) -> None:
+        """Send the last `reply`."""
+        self._send(reply, seconds)
+        if self._secure:
+            _send(self._secure.farewell(), seconds)
+
+    def _start_tls(self, request: requests.StartTls) -> requests.Secured | requests.Insecure:
+        if request.tls.server:
+            from qmailfork.system import ucspitls  # noqa: PLC0415  # few servers do TLS for us
+
+            if not _send(request.reply, request.seconds):
+                return requests.Insecure(b"connection closed", begun=True)
+            return ucspitls.start(request.tls.server, request.seconds)
+        from qmailfork.system.channel import Channel, begin  # noqa: PLC0415  # ssl costs more than a session in plain
+
+        answer = begin(request, _send, _receive)
+        if isinstance(answer, Channel):
+            self._secure = answer
+            return requests.Secured(answer.facts)
+        return answer
 
     def _run(self, request: requests.Run) -> Outcome:
         began = monotonic()
@@ -257,6 +281,16 @@ def _send(reply: bytes, seconds: float) -> bool:
     except OSError:
         return False
     return True
+
+
+def _receive(most: int, seconds: float) -> bytes | None:
+    """What the client sends: b"" where it is gone, None where nothing comes for `seconds`."""
+    if not _ready(IN, select.POLLIN, seconds):
+        return None
+    try:
+        return posix.read(IN, most)
+    except OSError:
+        return b""
 
 
 def _write_all(descriptor: int, text: bytes) -> None:

@@ -4,7 +4,7 @@ Those that spamcontrol knows have its condition and shape; those that only qmail
 style; where neither had a word, the condition is ours. Levels: 1 errors, 2 accounting, 3 refusals, 4 everything.
 """
 
-from qmailfork.programs.journal import ENVELOPE, HOST, UNSAID, Event, clean
+from qmailfork.programs.journal import AUTH, ENVELOPE, HOST, TLS, UNSAID, Event, clean
 from qmailfork.programs.outcome import EXITED, Outcome
 from qmailfork.smtp import replies
 
@@ -163,3 +163,37 @@ def child_took(recipient: bytes, reply: bytes) -> Event:
     """The wrapped smtpd took the message."""
     text = reply[4:].partition(b"\r")[0]
     return Event(b"Accept::DATA::Wrapped", UNSAID, text, 2, b"message taken: " + clean(text), reply, recipient)
+
+
+def tls_begun(facts: dict[bytes, bytes]) -> Event:
+    """The session is under TLS from here on."""
+    protocol, cipher = facts.get(b"SSL_PROTOCOL", b"unknown"), facts.get(b"SSL_CIPHER", b"unknown")
+    words = b"STARTTLS proto=%b; cipher=%b" % (clean(protocol), clean(cipher))
+    return Event(b"Accept::TLS::" + clean(cipher), TLS, facts.get(b"SSL_CLIENT_S_DN", b"none"), 3, words)
+
+
+def tls_missing() -> Event:
+    """Mail is refused because the session is not under TLS."""
+    return Event(b"Reject::TLS::missing", HOST, None, 3, b"tls needed", replies.TLS_REQUIRED)
+
+
+def tls_unusable(reason: bytes) -> Event:
+    """STARTTLS is not offered, or refused; `reason` names the file at fault."""
+    return Event(b"Error::TLS::Certificate", HOST, reason, 1, b"no TLS: " + clean(reason), replies.TLS_NOT_READY)
+
+
+def tls_failed(reason: bytes) -> Event:
+    """The handshake failed."""
+    return Event(b"Error::TLS::Handshake", HOST, reason, 1, b"TLS read error: " + clean(reason))
+
+
+def tls_injected(octets: int) -> Event:
+    """What came behind STARTTLS in plain was thrown away."""
+    words = b"%d octets behind STARTTLS thrown away" % octets
+    return Event(b"Info::TLS::Plain_Dropped", HOST, b"%d" % octets, 2, words)
+
+
+def authenticated(method: bytes, user: bytes) -> Event:
+    """The client has said who it is, and is believed."""
+    words = b"authentication success, user " + clean(user)
+    return Event(b"Accept::AUTH::" + method, AUTH, user, 2, words)

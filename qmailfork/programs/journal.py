@@ -17,6 +17,7 @@ LONGEST = 255  # octets of one value
 _CLEAN = bytes(octet if 33 <= octet <= 126 and octet != ord("'") else ord("?") for octet in range(256))
 
 HOST, ENVELOPE, UNSAID = "host", "envelope", ""  # spamcontrol's shapes: up to H:, up to T:, or no line at all
+TLS, AUTH = "!=", "?="  # up to S:, then this sign before the information
 
 
 class Event:
@@ -65,14 +66,17 @@ def spamcontrol(number: int, event: Event) -> bytes:
     """spamcontrol's line (smtpdlog.c); `number` is the session's process id."""
     if event.shape == UNSAID:
         return b""
-    line = b"qmail-smtpd: pid %d %b P:%b S:%b:%b H:%b" % (
+    line = b"qmail-smtpd: pid %d %b P:%b S:%b:%b" % (
         number,
         event.condition,
         event.protocol,
         clean(event.ip),
         clean(event.host),
-        clean(event.helo),
     )
+    if event.shape in (TLS, AUTH):
+        line += b" " + event.shape.encode()
+    else:
+        line += b" H:" + clean(event.helo)
     if event.shape == ENVELOPE:
         line += b" F:%b T:%b" % (clean(event.sender), clean(event.recipient))
     if event.info is not None:

@@ -4,7 +4,8 @@ LONGEST = 16384  # octets of one command line; RFC 4954 needs 12288
 
 HELO, EHLO, MAIL, RCPT, DATA = b"helo", b"ehlo", b"mail", b"rcpt", b"data"
 RSET, NOOP, VRFY, HELP, QUIT = b"rset", b"noop", b"vrfy", b"help", b"quit"
-VERBS = (HELO, EHLO, MAIL, RCPT, DATA, RSET, NOOP, VRFY, HELP, QUIT)
+STARTTLS = b"starttls"
+VERBS = (HELO, EHLO, MAIL, RCPT, DATA, RSET, NOOP, VRFY, HELP, QUIT, STARTTLS)
 
 
 def split(line: bytes) -> tuple[bytes, bytes]:

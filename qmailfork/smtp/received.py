@@ -16,6 +16,11 @@ def date(moment: tuple[int, ...]) -> bytes:
     return b"%d %b %d %02d:%02d:%02d -0000" % (day, _MONTHS[month - 1], year, hour, minute, second)
 
 
+def protocol(spoken: bytes) -> bytes:
+    """The field's word for a protocol as spamcontrol logs it: qmail's own SMTP, or RFC 3848's for TLS and AUTH."""
+    return b"SMTP" if spoken == b"ESMTP" else spoken
+
+
 def field(
     host: bytes,
     helo: bytes | None,

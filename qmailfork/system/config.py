@@ -3,7 +3,7 @@
 import posix
 from time import time_ns
 
-from qmailfork.conversation.settings import ControlFault, Settings
+from qmailfork.conversation.settings import ControlFault, Settings, Tls
 from qmailfork.programs import checkers, journal, queue
 from qmailfork.programs.peer import Peer
 from qmailfork.system import addresses, files
@@ -19,6 +19,7 @@ HOME = b"/var/qmail"
 COERCED = (b"C.UTF-8", b"C.utf8", b"UTF-8")
 SECONDS = 1200
 CHILD_SECONDS = 300.0  # RFC 5321 section 4.5.3.2: what a client waits for most replies
+TLS_WORDS = frozenset((b"CERTFILE", b"FORCETLS", b"SMTPS", b"SSL_PROTOCOL", b"TLSREQUIRED", b"UCSPITLS"))
 BLINDABLE = frozenset({b"starttls"})
 MOST_SECONDS = 2_000_000  # poll(2) counts milliseconds in an int
 
@@ -46,12 +47,15 @@ class Controls:
     """
 
     __slots__ = (
-        "bad_senders", "databytes", "greeting", "local_host", "more_rcpthosts", "rcpthosts", "seconds", "wrapped",
+        "bad_senders", "databytes", "greeting", "has_certificate", "home", "local_host", "more_rcpthosts", "rcpthosts",
+        "seconds", "wrapped",
     )  # fmt: skip
 
     def __init__(self, home: bytes, wrapped: "Sequence[bytes]" = ()) -> None:
+        self.home = home
         self.wrapped = wrapped
         directory = home + b"/control/"
+        self.has_certificate = posix.access(directory + b"servercert.pem", posix.F_OK)
         me = files.first_line(directory + b"me")
         greeting = files.first_line(directory + b"smtpgreeting")
         if greeting is None:
@@ -110,10 +114,20 @@ def settings(controls: Controls, environment: "Mapping[bytes, bytes]") -> Settin
     result.queue = environment.get(b"QMAILQUEUE", queue.DEFAULT)
     result.loglevel = _loglevel(environment)
     result.checkers = checkers.Contract(environment)
+    result.tls = _tls(controls, environment)
     _wrap(result, controls, environment)
     if (environment.get(b"QMAILFORK_LOG") or b"spamcontrol") not in STYLES:
         result.checkers.complaints.append(b"QMAILFORK_LOG=" + environment[b"QMAILFORK_LOG"])
     return result
+
+
+def _tls(controls: Controls, environment: "Mapping[bytes, bytes]") -> Tls | None:
+    """How a session comes to TLS, where there is a certificate or a word of it."""
+    if not controls.has_certificate and TLS_WORDS.isdisjoint(environment):
+        return None
+    from qmailfork.system import certificates  # noqa: PLC0415  # a host without TLS has no use for it
+
+    return certificates.settings(controls.home, environment)
 
 
 def _wrap(settings: Settings, controls: Controls, environment: "Mapping[bytes, bytes]") -> None:

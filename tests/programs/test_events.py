@@ -40,6 +40,12 @@ MADE: dict[str, Callable[[bytes], Event]] = {
     "child_hidden": lambda octets: events.child_hidden([b"STARTTLS", b"CHUNKING"]),
     "child_blind": lambda octets: events.child_blind(),
     "child_refused": lambda octets: events.child_refused(b"RCPT", octets, b"554 " + octets + b"\r\n"),
+    "tls_begun": lambda octets: events.tls_begun({b"SSL_CIPHER": octets, b"SSL_CLIENT_S_DN": octets}),
+    "tls_missing": lambda octets: events.tls_missing(),
+    "tls_unusable": events.tls_unusable,
+    "tls_failed": events.tls_failed,
+    "tls_injected": lambda octets: events.tls_injected(len(octets)),
+    "authenticated": lambda octets: events.authenticated(b"cert", octets),
     "child_took": lambda octets: events.child_took(octets, b"250 " + octets + b"\r\n"),
     "checker_refused": lambda octets: events.checker_refused(octets, octets, b"Extfork_1", b"554 no\r\n", CHECKS),
 }
@@ -77,7 +83,7 @@ def test_what_spamcontrol_has_no_word_for_is_unsaid(name: str) -> None:
 def test_a_condition_has_three_parts(name: str) -> None:
     action, kind, condition = MADE[name](b"x").condition.split(b"::")
     assert action in (b"Accept", b"Reject", b"Error", b"Info", b"Shadow")
-    assert kind in (b"SNDR", b"ORIG", b"RCPT", b"DATA")
+    assert kind in (b"SNDR", b"ORIG", b"RCPT", b"DATA", b"TLS", b"AUTH")
     assert condition
 
 

@@ -1,6 +1,7 @@
 """Sessions that qmailfork-handoff brings: from tcpserver, sslserver or any other UCSPI server, each to a warm worker.
 
-On a Unix stream socket it sends its descriptors 0, 1 and 2 with the length (four octets, network order) of what
+On a Unix stream socket it sends its descriptors 0, 1 and 2, and those of ucspi-tls(2) where it has them (SSLCTLFD,
+SSLREADFD, SSLWRITEFD), with the length (four octets, network order) of what
 follows: its working directory and each variable of its environment, every one ended by NUL. We answer with ACCEPTED
 once we have it all, before the first octet to the client; until then it may still run its fallback. At the end we
 send the exit status in one octet.
@@ -85,6 +86,7 @@ class Handoff:
         self._parcel = b""
         self._home = -1
         self._session: Session | None = None
+        self._link: Link | None = None
         self._timer = self._reactor.loop.call_later(PATIENCE, self._give_up)
 
     def await_parcel(self) -> None:
@@ -94,7 +96,7 @@ class Handoff:
     def _receive(self) -> None:
         rights = array.array("i")
         try:
-            data, ancillary, _, _ = self._sock.recvmsg(BLOCK, socket.CMSG_SPACE(3 * rights.itemsize))
+            data, ancillary, _, _ = self._sock.recvmsg(BLOCK, socket.CMSG_SPACE(6 * rights.itemsize))
         except BlockingIOError:
             return
         except OSError:
@@ -135,10 +137,12 @@ class Handoff:
             home = os.path.join(fields[0], config.home(environment))
             profile = self._profiles.of(environment)
             self._home = posix.open(home, posix.O_RDONLY | posix.O_CLOEXEC)
-            source, sink, errors = self._descriptors
+            source, sink, errors, *ucspi = self._descriptors
             self._sock.send(ACCEPTED)
             posix.set_blocking(source, False)
             posix.set_blocking(sink, False)
+            if ucspi:
+                control, reading, writing = ucspi
         except (ControlFault, OSError, ValueError, IndexError) as fault:
             self._room.warn(f"hand-off refused: {fault}")
             self._give_up()
@@ -150,7 +154,7 @@ class Handoff:
             if line:
                 write(errors, line)
 
-        link = Link(
+        link = self._link = Link(
             source=source,
             sink=sink,
             errors=errors,
@@ -160,6 +164,8 @@ class Handoff:
             complain=lambda text: self._room.warn(f"session {number}: {text}"),
             ended=self._ended,
         )
+        if ucspi:
+            link.ucspi = control, reading, writing
         self._session = Session(self._room.site, link, converse(profile.settings, config.peer(environment)))
         self._room.sessions.add(self._session)
         self._reactor.on_readable(self._sock.fileno(), self._bereaved)
@@ -177,7 +183,8 @@ class Handoff:
             self._sock.send(bytes([status]))
         except OSError:
             pass
-        posix.close(self._descriptors[2])
+        for descriptor in self._descriptors[2:] if self._link and self._link.ucspi else self._descriptors[2:3]:
+            posix.close(descriptor)
         self._let_go()
 
 

@@ -8,13 +8,14 @@ class Options:
     `rules_optional` -X; `banner` (-B); `local_name` (-l, None: ask DNS); `look_up_host` (-h), `paranoid` (-p),
     `ident_seconds` (-t; 0 for -R); `keep_ip_options` (-o); `per_ip` sessions of one address (0: no limit);
     `most_octets` of one session (0: no limit); `grace` seconds for open sessions after SIGTERM (0: no limit);
-    `workers` how many processes; `loop` the kind of event loop (auto, asyncio, uvloop); `program` the smtpd to stand
+    `workers` how many processes; `loop` the kind of event loop (auto, asyncio, uvloop); `smtps` for TLS
+    from the first octet; `program` the smtpd to stand
     in front of, and its arguments (empty: none).
     """
 
     __slots__ = (
         "banner", "grace", "ident_seconds", "keep_ip_options", "limit", "local_name", "look_up_host", "loop",
-        "most_octets", "paranoid", "per_ip", "program", "rules", "rules_optional", "verbosity", "workers",
+        "most_octets", "paranoid", "per_ip", "program", "rules", "rules_optional", "smtps", "verbosity", "workers",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -33,4 +34,5 @@ class Options:
         self.grace = 60.0
         self.workers = 1
         self.loop = "auto"
+        self.smtps = False
         self.program: list[bytes] = []

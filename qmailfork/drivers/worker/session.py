@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from qmailfork.conversation.requests import Asking
+    from qmailfork.drivers.worker.secure import Secure
 
     Environment = Callable[[], dict[bytes, bytes]]
 
@@ -37,10 +38,10 @@ class Link:
     `source` and `sink` are its client's descriptors, non-blocking (may be one and the same); `errors` is the log's,
     descriptor 2 of its programs; `home` is their working directory's; `environment` makes their variables when the
     first one starts. `log` writes an event, `complain` a line about a fault of ours; `ended` is called with the
-    session and its exit status.
+    session and its exit status. `ucspi` are the unused descriptors by which a server does TLS.
     """
 
-    __slots__ = ("complain", "ended", "environment", "errors", "home", "log", "sink", "source")
+    __slots__ = ("complain", "ended", "environment", "errors", "home", "log", "sink", "source", "ucspi")
 
     def __init__(
         self,
@@ -61,6 +62,7 @@ class Link:
         self.log = log
         self.complain = complain
         self.ended = ended
+        self.ucspi: tuple[int, int, int] | None = None
 
 
 class Site:
@@ -86,7 +88,7 @@ class Session:
 
     __slots__ = (
         "_child", "_conversation", "_gone", "_in_tunnel", "_link", "_most", "_octets", "_queue", "_reading", "_rest",
-        "_seconds", "_site", "_variables", "_waiting", "_when_sent", "deadline",
+        "_seconds", "_secure", "_site", "_taker", "_variables", "_waiting", "_when_sent", "deadline",
     )  # fmt: skip
 
     def __init__(self, site: Site, link: Link, conversation: "Asking[Ending]") -> None:
@@ -100,6 +102,8 @@ class Session:
         self._reading = False  # the loop tells us what can be read
         self._rest = b""  # of a reply that the client did not take at once
         self._seconds = 0.0
+        self._secure: Secure | None = None
+        self._taker: Callable[[bytes | None], None] | None = None  # of what the client sends; None: the conversation
         self._variables: dict[bytes, bytes] | None = None
         self._waiting = False  # the conversation waits for the client
         self._child: Wrapped | None = None
@@ -124,15 +128,52 @@ class Session:
     def _exchange(self, request: requests.Exchange) -> object:
         if self._gone:
             return b""
-        self._seconds = request.seconds
-        self._most = request.most
-        if request.reply:
-            self._send(request.reply, self._await_client)
-            return LATER
-        self._await_client(True)
+        if self._secure:
+            self._secure.exchange(request)
+        else:
+            self.talk(request.reply, request.seconds, request.most, None)
         return LATER
 
-    def _send(self, reply: bytes, then: "Callable[[bool], None]") -> None:
+    def _start_tls(self, request: requests.StartTls) -> object:
+        if self._gone:
+            return requests.Insecure(b"connection closed", begun=True)
+        if request.tls.server:
+            from qmailfork.drivers.worker import ucspi  # noqa: PLC0415  # few servers do TLS for us
+
+            return ucspi.begin(self, self._link, request) or LATER
+        from qmailfork.drivers.worker.secure import Secure  # noqa: PLC0415  # ssl is for those who have a certificate
+
+        self._secure = Secure(self, self._site.reactor.loop)
+        return self._secure.begin(request) or LATER
+
+    def talk(self, reply: bytes, seconds: float, most: int, taker: "Callable[[bytes | None], None] | None") -> None:
+        """Send octets, then call `taker` with the answer of an Exchange; without TLS, or below it."""
+        self._seconds, self._most, self._taker = seconds, most, taker
+        if reply:
+            self.send(reply, self._await_client)
+        else:
+            self._await_client(True)
+
+    def resume_soon(self, answer: object) -> None:
+        """Go on with `answer` in the next turn."""
+        self._site.reactor.loop.call_soon(self.resume, answer)
+
+    def plain(self) -> None:
+        """There is no TLS after all."""
+        self._secure = None
+
+    def replace_client(self, source: int, sink: int) -> None:
+        """The client is behind these descriptors from here on."""
+        reactor, link = self._site.reactor, self._link
+        for old in {link.source, link.sink} - {source, sink}:
+            reactor.close(old)
+        link.source, link.sink, self._reading = source, sink, False
+
+    def _take(self, block: bytes | None) -> None:
+        """What the client sent is here."""
+        (self._taker or self.resume)(block)
+
+    def send(self, reply: bytes, then: "Callable[[bool], None]") -> None:
         """Send `reply`, then call with whether the client took it."""
         try:
             sent = posix.write(self._link.sink, reply) if reply else 0
@@ -153,11 +194,11 @@ class Session:
         self._site.reactor.ignore_writable(self._link.sink)
         then, self._when_sent = self._when_sent, None
         if then:
-            self._send(self._rest, then)
+            self.send(self._rest, then)
 
     def _await_client(self, sent: bool) -> None:
         if not sent:
-            self._site.reactor.loop.call_soon(self.resume, b"")
+            self._site.reactor.loop.call_soon(self._take, b"")
             return
         self._waiting = True
         self.deadline = self._site.now + self._seconds
@@ -182,7 +223,7 @@ class Session:
             block = b""
         self._waiting = False
         self.deadline = NEVER
-        self.resume(block)
+        self._take(block)
 
     def hang_up(self) -> None:
         """The client is gone, though its descriptors do not tell."""
@@ -190,7 +231,7 @@ class Session:
         if self._when_sent or self._waiting:
             self.deadline = NEVER
             self._waiting = False
-            self._site.reactor.loop.call_soon(self.resume, b"")
+            self._site.reactor.loop.call_soon(self._take, b"")
 
     def expire(self) -> None:
         """The deadline is over."""
@@ -201,7 +242,7 @@ class Session:
             then(False)
         elif self._waiting:
             self._waiting = False
-            self.resume(None)
+            self._take(None)
         elif self._in_tunnel:
             self._in_tunnel = False
             self.resume(None)
@@ -294,7 +335,7 @@ class Session:
 
     def _tunnel(self, request: requests.Tunnel) -> object:
         self._seconds = request.seconds
-        self._send(request.reply, self._join)
+        self.send(request.reply, self._join)
         return LATER
 
     def _join(self, sent: bool) -> None:
@@ -320,7 +361,8 @@ class Session:
     # the end
 
     def _say_goodbye(self, ending: Ending) -> None:
-        self._send(ending.reply, lambda sent: self._close(ending.status))
+        reply = self._secure.farewell(ending.reply) if self._secure else ending.reply
+        self.send(reply, lambda sent: self._close(ending.status))
 
     def _close(self, status: int) -> None:
         self.deadline = NEVER
@@ -328,6 +370,7 @@ class Session:
             self._queue.close()
         if self._child:
             self._child.leave()
+        self._secure = self._taker = None  # they know the session, too
         link = self._link
         self._site.reactor.close(link.source)
         if link.sink != link.source:
@@ -337,6 +380,7 @@ class Session:
 
 _ANSWERS: "dict[type, Callable[[Session, Any], object]]" = {
     requests.Exchange: Session._exchange,
+    requests.StartTls: Session._start_tls,
     requests.Run: Session._run,
     requests.RunWarm: Session._run_warm,
     requests.Consult: Session._consult,

@@ -40,6 +40,8 @@ class Worker:
         self, reactor: Reactor, listening: Sockets, board: Board, row: int, limit: int, options: Options, null: int
     ) -> None:
         base = config.received()
+        if options.smtps:
+            base[b"SMTPS"] = b"1"
         home = posix.open(config.home(base), posix.O_RDONLY | posix.O_CLOEXEC)
         self._reactor = reactor
         self._site = Site(reactor, null, options.most_octets)
