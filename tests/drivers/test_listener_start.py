@@ -213,8 +213,8 @@ def test_sockets_for_somebody_else(home: QmailHome) -> None:
 
 def test_a_worker_that_cannot_start_stops_the_parent(home: QmailHome) -> None:
     """The parent has read everything; then a file goes bad, and a worker has to be replaced."""
-    with warm(home, *NO_NAMES, "--workers", "2") as server, server.connect() as client:
-        client.reply()
+    with warm(home, *NO_NAMES, "--workers", "1") as server, server.connect() as client:
+        client.reply()  # so the worker has started
         client.command("QUIT")
         home.control(me=None)
         os.kill(children(server.process.pid)[0], 9)

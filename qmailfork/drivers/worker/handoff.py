@@ -15,9 +15,10 @@ import struct
 
 from qmailfork.conversation.conduct import converse
 from qmailfork.conversation.settings import ControlFault
+from qmailfork.drivers.worker.link import Link
 from qmailfork.drivers.worker.profile import Profiles
 from qmailfork.drivers.worker.room import Place, Room, write
-from qmailfork.drivers.worker.session import Link, Session
+from qmailfork.drivers.worker.session import Session
 from qmailfork.programs.journal import Event
 from qmailfork.system import config
 

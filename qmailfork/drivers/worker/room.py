@@ -3,8 +3,9 @@
 import posix
 
 from qmailfork.drivers.worker import tcpserver
+from qmailfork.drivers.worker.link import Site
 from qmailfork.drivers.worker.options import Options
-from qmailfork.drivers.worker.session import Session, Site
+from qmailfork.drivers.worker.session import Session
 from qmailfork.system.board import Board
 
 TYPE_CHECKING = False

@@ -9,9 +9,10 @@ from functools import partial
 from qmailfork.conversation.conduct import converse
 from qmailfork.conversation.settings import ControlFault
 from qmailfork.drivers.worker import tcpserver
+from qmailfork.drivers.worker.link import Link
 from qmailfork.drivers.worker.profile import Profile, Profiles
 from qmailfork.drivers.worker.room import LOG, Place, Room, write
-from qmailfork.drivers.worker.session import CRASHED, Link, Session
+from qmailfork.drivers.worker.session import CRASHED, Session
 from qmailfork.drivers.worker.tcpserver import Client
 from qmailfork.programs.journal import Event
 from qmailfork.smtp import replies

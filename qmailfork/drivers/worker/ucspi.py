@@ -7,7 +7,8 @@ from qmailfork.system import ucspitls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from qmailfork.drivers.worker.session import Link, Session
+    from qmailfork.drivers.worker.link import Link
+    from qmailfork.drivers.worker.session import Session
 
 
 def begin(session: "Session", link: "Link", request: StartTls) -> Insecure | None:

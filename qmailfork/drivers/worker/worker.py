@@ -4,11 +4,11 @@ import posix
 import socket
 
 from qmailfork.drivers.worker.handoff import HandoffGate
+from qmailfork.drivers.worker.link import Site
 from qmailfork.drivers.worker.options import Options
 from qmailfork.drivers.worker.profile import Profiles
 from qmailfork.drivers.worker.reactor import Reactor
 from qmailfork.drivers.worker.room import Room
-from qmailfork.drivers.worker.session import Site
 from qmailfork.drivers.worker.tcp import TcpGate
 from qmailfork.system import config
 from qmailfork.system.board import Board
