@@ -6,7 +6,7 @@ from time import time_ns
 from qmailfork.conversation.settings import ControlFault, Settings, Tls
 from qmailfork.programs import checkers, journal, queue
 from qmailfork.programs.peer import Peer
-from qmailfork.system import addresses, files
+from qmailfork.system import files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -97,12 +97,19 @@ def _cdb(path: bytes) -> "Callable[[bytes], bool] | None":
     return has
 
 
+def _is_mine(ip: bytes) -> bool:
+    """Whether this host has the address `ip`. Raises ControlFault."""
+    from qmailfork.system import addresses  # noqa: PLC0415  # only an address literal asks
+
+    return addresses.is_mine(ip)
+
+
 def settings(controls: Controls, environment: "Mapping[bytes, bytes]") -> Settings:
     """What one session with this `environment` (tcprules, env-dir) goes by."""
     result = Settings()
     result.greeting = controls.greeting
     result.local_host = controls.local_host
-    result.is_mine = addresses.is_mine
+    result.is_mine = _is_mine
     result.seconds = controls.seconds
     result.rcpthosts = controls.rcpthosts
     result.more_rcpthosts = controls.more_rcpthosts
