@@ -1,5 +1,6 @@
 """Programs that run beside the event loop: started by the common launch function, awaited without blocking."""
 
+import asyncio
 import posix
 from time import monotonic, time
 
@@ -10,7 +11,6 @@ from qmailfork.system import children, signals, spawn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable, Mapping
 
 
@@ -39,6 +39,14 @@ class Reaper:
             self._reactor.loop.call_later(SOON, self._ask, pid)
         else:
             self._reactor.on_readable(descriptor, lambda: self._ended(pid, descriptor))
+
+    async def settle(self, seconds: float) -> None:
+        """Give the programs that no session waits for any more so long to end, and kill what stays."""
+        until = self._reactor.loop.time() + seconds
+        while self._awaited and self._reactor.loop.time() < until:
+            await asyncio.sleep(SOON)
+        for pid in self._awaited:
+            spawn.kill_group(pid, signals.SIGKILL)
 
     def _ask(self, pid: int) -> None:
         """Look after a child that nothing tells of."""

@@ -13,6 +13,7 @@ from qmailfork.drivers.worker.tcp import TcpGate
 from qmailfork.system import config
 from qmailfork.system.board import Board
 
+PARTING = 2.0  # seconds at the end for programs of sessions that are over
 TICK = 1.0  # seconds between looks at the deadlines
 
 
@@ -64,6 +65,7 @@ class Worker:
         self._look_around()
         self._room.board.ready(self._row)
         await self._done
+        await self._site.reaper.settle(PARTING)
 
     def _look_around(self) -> None:
         """A place became free, or the gates may open."""
