@@ -70,10 +70,46 @@ class Reaper:
             self._collect(pid)
 
 
+class Output:
+    """What a program writes to the non-blocking `pipe`: at most `keep` octets of it."""
+
+    __slots__ = ("_keep", "_kept", "_pipe", "_reactor")
+
+    def __init__(self, reactor: Reactor, pipe: int, keep: int) -> None:
+        self._reactor = reactor
+        self._pipe = pipe
+        self._keep = keep
+        self._kept = b""
+
+    def watch(self) -> None:
+        """Read whatever comes, lest the program waits for a reader."""
+        self._reactor.on_readable(self._pipe, self._read)
+
+    def _read(self) -> None:
+        try:
+            block = posix.read(self._pipe, children.BLOCK)
+        except BlockingIOError:
+            return
+        self._kept = (self._kept + block)[: self._keep]
+        if not block:
+            self._reactor.ignore_readable(self._pipe)
+
+    def finish(self) -> bytes:
+        """Take what is left, once, and close the pipe: what was kept."""
+        if len(self._kept) < self._keep:
+            self._read()
+        self.close()
+        return self._kept
+
+    def close(self) -> None:
+        """Close the pipe."""
+        self._reactor.close(self._pipe)
+
+
 class Run:
     """One program with its output captured and its time limited; `done` is called with the Outcome."""
 
-    __slots__ = ("_began", "_done", "_keep", "_output", "_pid", "_pipe", "_reactor", "_timer")
+    __slots__ = ("_began", "_done", "_output", "_pid", "_reactor", "_timer")
 
     def __init__(
         self,
@@ -88,29 +124,19 @@ class Run:
         self._reactor = reactor
         self._began = monotonic()
         self._done = done
-        self._keep = request.OUTPUT
-        self._output = b""
         self._timer: asyncio.TimerHandle | None = None
         try:
-            self._pid, self._pipe = spawn.capture(request.argv, environment, null, errors, request.captured)
+            self._pid, pipe = spawn.capture(request.argv, environment, null, errors, request.captured)
         except OSError as fault:
             unstarted = Outcome(UNSTARTED, fault.errno or 0, b"", self._milliseconds())
             reactor.loop.call_soon(done, unstarted)
             return
+        self._output = Output(reactor, pipe, request.OUTPUT)
         self._timer = reactor.loop.call_later(min(request.seconds, SOON), self._stay, request.seconds)
         reaper.watch(self._pid, self._ended)
 
     def _milliseconds(self) -> float:
         return (monotonic() - self._began) * 1000
-
-    def _read(self) -> None:
-        try:
-            block = posix.read(self._pipe, children.BLOCK)
-        except BlockingIOError:
-            return
-        self._output = (self._output + block)[: self._keep]
-        if not block:
-            self._reactor.ignore_readable(self._pipe)
 
     def _stay(self, seconds: float) -> None:
         """It is one of those that take longer: read what it writes, lest it waits for a reader."""
@@ -118,23 +144,17 @@ class Run:
         if left <= 0:
             self._expire()
             return
-        self._reactor.on_readable(self._pipe, self._read)
+        self._output.watch()
         self._timer = self._reactor.loop.call_later(left, self._expire)
-
-    def kill(self) -> None:
-        """End the program and whatever it started."""
-        spawn.kill_group(self._pid, signals.SIGKILL)
 
     def _expire(self) -> None:
         self._timer = None
-        self.kill()
+        spawn.kill_group(self._pid, signals.SIGKILL)
 
     def _ended(self, status: int) -> None:
-        if len(self._output) < self._keep:
-            self._read()
-        self._reactor.close(self._pipe)
+        output = self._output.finish()
         if self._timer is None:
-            self._done(Outcome(EXPIRED, 0, self._output, self._milliseconds(), int(time())))
+            self._done(Outcome(EXPIRED, 0, output, self._milliseconds(), int(time())))
             return
         self._timer.cancel()
-        self._done(children.ended(status, self._output, self._milliseconds()))
+        self._done(children.ended(status, output, self._milliseconds()))

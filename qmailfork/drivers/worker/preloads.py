@@ -6,7 +6,7 @@ import socket
 import sys
 from time import monotonic, time
 
-from qmailfork.drivers.worker.children import Reaper
+from qmailfork.drivers.worker.children import Output, Reaper
 from qmailfork.drivers.worker.reactor import Reactor
 from qmailfork.programs.outcome import EXPIRED, UNSTARTED, Outcome
 from qmailfork.system import children, preload, spawn
@@ -172,32 +172,20 @@ class Server:
 class Run:
     """One fork of a checker, with its output captured and its time limited."""
 
-    __slots__ = ("_began", "_done", "_expired", "_keep", "_number", "_output", "_pipe", "_reactor", "_server", "_timer")
+    __slots__ = ("_began", "_done", "_expired", "_number", "_output", "_server", "_timer")
 
     def __init__(
         self, server: Server, reactor: Reactor, number: int, pipe: int, request: "RunWarm", done: "Done"
     ) -> None:
         self._server = server
-        self._reactor = reactor
         self._number = number
-        self._pipe = pipe
         self._done = done
-        self._keep = request.OUTPUT
-        self._output = b""
+        self._output = Output(reactor, pipe, request.OUTPUT)
         self._began = monotonic()
         self._expired = False
         self._timer: asyncio.TimerHandle = reactor.loop.call_later(request.seconds, self._expire)
         posix.set_blocking(pipe, False)
-        reactor.on_readable(pipe, self._read)
-
-    def _read(self) -> None:
-        try:
-            block = posix.read(self._pipe, children.BLOCK)
-        except BlockingIOError:
-            return
-        self._output = (self._output + block)[: self._keep]
-        if not block:
-            self._reactor.ignore_readable(self._pipe)
+        self._output.watch()
 
     def _expire(self) -> None:
         self._expired = True
@@ -208,19 +196,15 @@ class Run:
 
     def ended(self, status: int) -> None:
         """The fork has ended."""
-        if len(self._output) < self._keep:
-            self._read()
-        self._close()
+        self._timer.cancel()
+        output = self._output.finish()
         if self._expired:
-            self._done(Outcome(EXPIRED, 0, self._output, self._milliseconds(), int(time())))
+            self._done(Outcome(EXPIRED, 0, output, self._milliseconds(), int(time())))
         else:
-            self._done(children.ended(status, self._output, self._milliseconds()))
+            self._done(children.ended(status, output, self._milliseconds()))
 
     def lost(self) -> None:
         """The process that forked it has ended: nobody knows what became of it."""
-        self._close()
-        self._done(Outcome(UNSTARTED, 0, b"", self._milliseconds(), int(time())))
-
-    def _close(self) -> None:
         self._timer.cancel()
-        self._reactor.close(self._pipe)
+        self._output.close()
+        self._done(Outcome(UNSTARTED, 0, b"", self._milliseconds(), int(time())))
