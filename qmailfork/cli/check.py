@@ -15,16 +15,16 @@ from qmailfork.cli import surroundings, words
 from qmailfork.cli.surroundings import text
 from qmailfork.conversation.settings import ControlFault, Settings
 from qmailfork.programs import checkers
-from qmailfork.system import config
+from qmailfork.system import config, switches
 
 WARNING, ERROR = 1, 2  # the exit status, too
 LEAST_MEMORY = 64_000_000  # octets: qmailfork-smtpd(8)
 OWN_WORDS = re.compile(rb"([45][0-9][0-9])SMTPEXTFORK|SMTPEXTFORK([45][0-9][0-9])")
-OURS = re.compile(rb"[0-9]*SMTPEXT|QMAILFORK_|XF_QUIT")  # a name that must be meant for us
+OURS = re.compile(rb"[0-9]*SMTPEXT|QMAILFORK_|XF_QUIT|REPLY_|TARPIT|MAXREC")  # a name that must be meant for us
 KNOWN = (
     "SMTPEXTFORK", "SMTPEXTFORKR", "SMTPEXTFORKCODES", "SMTPEXTFORKFAIL", "SMTPEXTFORKTIMEOUT", "SMTPEXTFORKTOTAL",
     "SMTPEXTFORKHEADERS", "SMTPEXTFORKREPLY", "XF_QUITASAP", "QMAILFORK_LOG", "QMAILFORK_MAILDIR", "QMAILFORK_BLIND",
-    "QMAILFORK_CHILDTIMEOUT",
+    "QMAILFORK_CHILDTIMEOUT", *map(os.fsdecode, switches.NAMES),
 )  # fmt: skip
 
 

@@ -30,6 +30,7 @@ DECIDES = {
     b"Reject::SNDR::Invalid_Relay": "control/rcpthosts does not have the recipient's domain",
     b"Reject::ORIG::Bad_Mailfrom": "control/badmailfrom has the sender",
     b"Reject::DATA::Invalid_Size": "control/databytes, or DATABYTES, is smaller",
+    b"Reject::RCPT::Toomany_Rcptto": "MAXRECIPIENTS are reached",
     b"Accept::SNDR::Relay_Client": "RELAYCLIENT is set: control/rcpthosts does not count",
 }
 

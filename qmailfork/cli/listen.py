@@ -109,13 +109,13 @@ def listen(**given: Any) -> None:
         become(given["uid"], given["gid"], given["from_environment"])
         told = options(given)
         rehearse(told)
+        listener = Listener(listening, told, null)
     except (sockets.BindFault, ControlFault, OSError, ValueError) as fault:
         raise Fatal(str(fault)) from None
     if given["print_port"]:
         click.echo(listening.tcp[0].getsockname()[1] if listening.tcp else 0)
     for standard in (0, 1):  # as tcpserver does: nobody shall wait for the end of what we hold
         os.dup2(null, standard)
-    listener = Listener(listening, told, null)
     if given["daemon"]:
         sys.exit(in_background(listener, listening.all(), given["pid_file"]))
     if given["pid_file"]:

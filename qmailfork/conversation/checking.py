@@ -27,15 +27,16 @@ class Candidate:
 
     `envelope` is what they are told, `suffix` RELAYCLIENT's; `checks` how they ended; `headers` and `said` what they
     want above the message and before the reply. `left` are the seconds that the rest of the list has; `waiting` the
-    refusals that depend on what the others say.
+    refusals that depend on what the others say. `listed` is the log's condition where a list of its own has it.
     """
 
-    __slots__ = ("checks", "envelope", "headers", "left", "said", "suffix", "waiting")
+    __slots__ = ("checks", "envelope", "headers", "left", "listed", "said", "suffix", "waiting")
 
     def __init__(self, envelope: Envelope, suffix: bytes, seconds: float) -> None:
         self.envelope = envelope
         self.suffix = suffix
         self.left = seconds
+        self.listed = b""
         self.checks: list[Check] = []
         self.headers: list[bytes] = []
         self.said: list[tuple[bytes, bytes]] = []
@@ -175,4 +176,7 @@ def settle(session: Session, candidate: Candidate) -> "Asking[None]":
         yield session.note(events.remark(candidate.routed, b"", b"Extfork_Header", too_many))
     session.headers += new[:room]
     relay = session.settings.relay_suffix is not None
-    yield session.note(events.recipient_accepted(candidate.routed, relay, candidate.checks))
+    accepted = events.recipient_accepted(candidate.routed, relay, candidate.checks)
+    if candidate.listed:
+        accepted.condition = candidate.listed
+    yield session.note(accepted)

@@ -174,8 +174,7 @@ def admit_sender(session: Session, argument: bytes) -> "Asking[tuple[bytes, int,
         yield from session.say(3, b"RFC2821 syntax error in mail from: ", argument)
         return replies.SYNTAX
     if 0 < session.settings.databytes < int(size):
-        yield session.note(events.too_big(b"", announced=True), sender)
-        return replies.TOO_BIG
+        return (yield from session.refuse(events.too_big(b"", announced=True), sender))
     return sender, int(size), parameters
 
 

@@ -38,8 +38,7 @@ def accept(session: Session) -> "Asking[bytes]":
     if refusal is None:
         return (yield from _finish(session, opened.qp, size))
     yield Abandon()
-    yield session.note(refusal)
-    return refusal.reply
+    return (yield from session.refuse(refusal))
 
 
 def _received(session: Session, opened: Opened) -> bytes:

@@ -30,17 +30,20 @@ def admit(session: Session, argument: bytes) -> "Asking[Candidate | bytes]":
     except address.SyntaxFault:
         yield from session.say(3, b"syntax error in 'rcpt to': ", argument)
         return replies.SYNTAX
-    bad = policy.bad_sender(settings, session.sender)
+    bad = policy.bad_sender(settings, session.sender) if settings.switches is None else b""
     if bad:
-        yield session.note(events.bad_sender(session.sender, recipient, bad))
-        return replies.BAD_SENDER
+        return (yield from session.refuse(events.bad_sender(session.sender, recipient, bad)))
     relay = settings.relay_suffix is not None
     local = policy.is_local(settings, recipient) if settings.checkers.entries or not relay else False
-    if not relay and not local:
-        yield session.note(events.no_gateway(recipient))
-        return replies.NO_GATEWAY
-    envelope = _envelope(session, recipient, local)
-    candidate = Candidate(envelope, settings.relay_suffix or b"", settings.checkers.total)
+    candidate = Candidate(_envelope(session, recipient, local), settings.relay_suffix or b"", settings.checkers.total)
+    if settings.switches is not None:
+        from qmailfork.conversation import screening  # noqa: PLC0415  # few sites have set a switch
+
+        refusal = yield from screening.screen(session, settings.switches, candidate)
+        if refusal:
+            return refusal
+    elif not relay and not local:
+        return (yield from session.refuse(events.no_gateway(recipient)))
     return (yield from checking.ask(session, candidate)) or candidate
 
 

@@ -10,6 +10,7 @@ from qmailfork.smtp import commands
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from qmailfork.conversation.requests import Asking
+    from qmailfork.conversation.switches import Screened
     from qmailfork.programs.outcome import Outcome
     from qmailfork.programs.verdict import Checker, Variables, Verdict
 
@@ -36,7 +37,8 @@ class Session:
     `state` is FRESH, SENDER or READY; `sender` and `recipients` the envelope so far (RELAYCLIENT's suffix appended);
     `helo` the client's name for itself, None before it gave one, and `extended` after EHLO; `size` what MAIL announced
     (0: nothing); `tried` counts the recipients since MAIL, `messages` the senders. `owed` are the replies not sent yet.
-    `secured` is true under TLS; `complained` once an unusable certificate was logged.
+    `secured` is true under TLS; `complained` once an unusable certificate was logged; `screened` is what the switches
+    have found so far, None where there are none.
 
     What the checkers left behind: `headers` for the message; `lasting` verdicts, by checker; `variables` for later
     programs; `held` replies that refuse later commands; `retired` is true where plugins want no more of the session.
@@ -44,7 +46,8 @@ class Session:
 
     __slots__ = (
         "_arrived", "_at", "complained", "extended", "headers", "held", "helo", "lasting", "messages", "owed", "peer",
-        "protocol", "recipients", "retired", "secured", "sender", "settings", "size", "state", "tried", "variables",
+        "protocol", "recipients", "retired", "screened", "secured", "sender", "settings", "size", "state", "tried",
+        "variables",
     )  # fmt: skip
 
     def __init__(self, settings: Settings, peer: Peer) -> None:
@@ -53,6 +56,7 @@ class Session:
         self.secured = settings.tls is not None and settings.tls.done
         self.protocol = b"ESMTPS" if self.secured else b"ESMTP"  # spamcontrol's P:, whatever the client's HELO
         self.complained = False
+        self.screened: Screened | None = None
         self.state = FRESH
         self.helo: bytes | None = None
         self.sender = b""
@@ -149,6 +153,14 @@ class Session:
         event.helo = self.helo or b""
         event.sender = self.sender if sender is None else sender
         return Note(event)
+
+    def refuse(self, event: Event, sender: bytes | None = None) -> "Asking[bytes]":
+        """Log the `event` of a refusal, as note: its reply, with what the site has to add (REPLY_…)."""
+        switches = self.settings.switches
+        if switches:
+            event.reply = switches.replies.get(event.reply, event.reply)
+        yield self.note(event, sender)
+        return event.reply
 
     def say(self, level: int, words: bytes, subject: bytes = b"") -> tuple[Note, ...]:
         """The request to log a step of the conversation, about a `subject` from the client; none in a terser log."""

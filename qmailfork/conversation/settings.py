@@ -6,6 +6,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from qmailfork.conversation.switches import Switches
+
 
 class ControlFault(Exception):
     """A control file cannot be read; its text names the file and the reason."""
@@ -50,12 +52,14 @@ class Settings:
     limits a message (0: no limit); `relay_suffix` is RELAYCLIENT's value (None: not a relay client); `queue` is the
     queue program; `loglevel` the qmail-ldap level above which nothing is logged; `checkers` the checkers' part.
     `wrapped` is the smtpd to stand in front of (empty: none), `child_seconds` how long its replies may take, `blind`
-    the verbs that pass to it although nothing can be checked behind them. `tls` is None where there is none.
+    the verbs that pass to it although nothing can be checked behind them. `tls` is None where there is none,
+    `switches` where none of spamcontrol's is set.
     """
 
     __slots__ = (
         "bad_senders", "blind", "checkers", "child_seconds", "databytes", "greeting", "is_mine", "local_host",
-        "loglevel", "more_rcpthosts", "queue", "rcpthosts", "relay_suffix", "seconds", "tls", "wrapped",
+        "loglevel", "more_rcpthosts", "queue", "rcpthosts", "relay_suffix", "seconds", "switches", "tls",
+        "wrapped",
     )  # fmt: skip
 
     greeting: bytes
@@ -74,6 +78,7 @@ class Settings:
     child_seconds: float
     blind: frozenset[bytes]
     tls: Tls | None
+    switches: "Switches | None"
 
     def relaying(self) -> "Settings":
         """These settings for a client that has become a relay client."""

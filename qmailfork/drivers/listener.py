@@ -14,7 +14,7 @@ from qmailfork.drivers.worker.worker import Sockets
 from qmailfork.system.board import Board
 
 _TOLD = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGALRM)
-BREATH = 1.0  # seconds before a worker that died young is replaced
+BREATH = 1.0  # seconds before a worker that died young is replaced, or one that could not be forked tried again
 UNBOOTED = 111
 
 
@@ -27,6 +27,7 @@ class Listener:
         self._limits = shares(options.limit, options.workers)
         self._board = Board(self._limits)
         self._workers: dict[int, tuple[int, float]] = {}  # process id → row, start
+        self._vacant: list[int] = []  # rows whose worker is still to be started
         self._stopping = False
         self._status = 0
         self._null = null
@@ -43,9 +44,11 @@ class Listener:
             os.write(2, tcpserver.status(0, self._options.limit))
         for row in range(len(self._limits)):
             self._spawn(row)
-        while self._workers:
-            told = signal.sigwait(_TOLD)
-            if told == signal.SIGCHLD:
+        while self._workers or self._vacant:
+            told = self._wait()
+            if told is None:
+                self._fill()
+            elif told == signal.SIGCHLD:
                 self._bury()
             elif told == signal.SIGHUP:
                 self._tell(signal.SIGHUP)
@@ -55,9 +58,27 @@ class Listener:
                 self._stop()
         return self._status
 
+    def _wait(self) -> int | None:
+        """The next signal; None where it is time to start workers that are missing."""
+        if not self._vacant:
+            return signal.sigwait(_TOLD)
+        told = signal.sigtimedwait(_TOLD, BREATH)
+        return told.si_signo if told else None
+
+    def _fill(self) -> None:
+        rows, self._vacant = self._vacant, []
+        for row in rows:
+            self._spawn(row)
+
     def _spawn(self, row: int) -> None:
+        """Start the worker of this `row`, or leave it vacant for a moment."""
         self._board.clear(row)
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as fault:
+            say(f"unable to start a worker: {fault.strerror}")
+            self._vacant.append(row)
+            return
         if pid == 0:
             os.close(self._lifeline[1])
             status = UNBOOTED
@@ -65,6 +86,8 @@ class Listener:
                 status = main.run(
                     self._listening, self._board, row, self._limits[row], self._options, self._null, self._lifeline[0]
                 )
+            except Exception as fault:  # nobody else would tell
+                say(f"fatal: {fault}" if isinstance(fault, OSError) else f"fatal: internal fault: {fault!r}")
             finally:
                 os._exit(status)
         self._workers[pid] = row, time.monotonic()
@@ -83,20 +106,24 @@ class Listener:
                     self._replace(row, pid, os.waitstatus_to_exitcode(status), booted, began)
 
     def _replace(self, row: int, pid: int, code: int, booted: bool, began: float) -> None:
+        how = f"killed by signal {-code}" if code < 0 else f"exit status {code}"
         if not booted:
+            if code != UNBOOTED:  # else it has told why
+                say(f"fatal: worker {pid} ended at its start ({how})")
             self._status = UNBOOTED
             self._stop()
             return
-        how = f"killed by signal {-code}" if code < 0 else f"exit status {code}"
         say(f"worker {pid} ended ({how}), starting another")
         if time.monotonic() - began < BREATH:
-            time.sleep(BREATH)
-        self._spawn(row)
+            self._vacant.append(row)
+        else:
+            self._spawn(row)
 
     def _stop(self) -> None:
         """Let the workers finish what they have; after the grace period their clients are sent away."""
         if not self._stopping:
             self._stopping = True
+            self._vacant.clear()
             for listening in self._listening.all():
                 listening.close()
             if self._options.grace:

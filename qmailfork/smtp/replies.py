@@ -16,6 +16,7 @@ NO_CONTROLS = b"421 unable to read controls (#4.3.0)\r\n"
 CHILD_LOST = b"421 unable to speak with the mail server behind (#4.3.0)\r\n"
 TIMEOUT = b"451 timeout (#4.4.2)\r\n"
 STRAY_NEWLINE = b"451 See https://cr.yp.to/docs/smtplf.html.\r\n"
+TOO_MANY_RECIPIENTS = b"452 sorry, too many recipients (#4.5.3)\r\n"
 TLS_NOT_READY = b"454 TLS not available (#4.7.0)\r\n"
 NO_QUEUE = b"451 qqt failure (#4.3.0)\r\n"
 
@@ -89,6 +90,12 @@ def refusal(line: bytes) -> tuple[bytes, bytes] | None:
     if is_refusal(line[:3]) and line[3:4] in (b" ", b"-", b""):
         return line[:3], plain(line[4:])
     return None
+
+
+def with_text(reply: bytes, text: bytes) -> bytes:
+    """`reply`, a line that ends in an enhanced code in brackets, with the site's `text` before that."""
+    words, _, code = reply.rpartition(b" (#")
+    return b"%b %b (#%b" % (words, plain(text), code)
 
 
 def is_positive(reply: bytes) -> bool:

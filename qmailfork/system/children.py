@@ -8,12 +8,13 @@ from qmailfork.programs.outcome import EXITED, EXPIRED, SIGNALLED, Outcome
 from qmailfork.system import signals, spawn
 
 BLOCK = 65536  # octets read at once
+SOON = 20  # milliseconds after which a child is looked after that no descriptor tells of
 LONGEST_POLL = 2**31 - 1  # milliseconds; poll(2) takes an int
 
 
 class Watch:
     """A descriptor that turns readable when the child `pid` may have ended: a pidfd, or else a pipe that SIGCHLD
-    writes to.
+    writes to. It is -1, and the child has to be looked after, where none can be had.
     """
 
     __slots__ = ("_pid", "_pipe", "descriptor")
@@ -21,9 +22,16 @@ class Watch:
     def __init__(self, pid: int) -> None:
         self._pid = pid
         self._pipe: tuple[int, ...] = ()
-        if hasattr(posix, "pidfd_open"):
-            self.descriptor = posix.pidfd_open(pid)
-            return
+        self.descriptor = -1
+        try:
+            if hasattr(posix, "pidfd_open"):
+                self.descriptor = posix.pidfd_open(pid)
+            else:
+                self._listen()
+        except OSError:
+            pass
+
+    def _listen(self) -> None:
         self._pipe = posix.pipe()
         self.descriptor = self._pipe[0]
         for end in self._pipe:
@@ -44,7 +52,8 @@ class Watch:
         if self._pipe:
             signals.set_wakeup_fd(-1)
             posix.close(self._pipe[1])
-        posix.close(self.descriptor)
+        if self.descriptor >= 0:
+            posix.close(self.descriptor)
 
 
 class Wait:
@@ -59,11 +68,15 @@ class Wait:
         self._pipe = pipe
         self._watch = Watch(pid)
         self._poll = select.poll()
-        self._poll.register(self._watch.descriptor, select.POLLIN)
         self._poll.register(pipe, select.POLLIN)
+        if self._watch.descriptor >= 0:
+            self._poll.register(self._watch.descriptor, select.POLLIN)
 
     def step(self, milliseconds: float | None) -> None:
         """Wait for the next thing to happen, and take it in."""
+        blind = self._watch.descriptor < 0
+        if blind:
+            milliseconds = SOON if milliseconds is None else min(milliseconds, SOON)
         for descriptor, _ in self._poll.poll(milliseconds):
             if descriptor != self._pipe:
                 self.status = self._watch.status() if self.status is None else self.status
@@ -71,6 +84,8 @@ class Wait:
                 self.output = (self.output + block)[: self._keep]
             else:
                 self._poll.unregister(self._pipe)
+        if blind and self.status is None:
+            self.status = self._watch.status()
 
     def close(self) -> None:
         """Take what is left of the output, once: a child left behind may go on writing for ever."""
@@ -83,14 +98,9 @@ def outcome(pid: int, pipe: int, seconds: float | None, keep: int, began: float)
     """Wait for the program `pid`, which writes to `pipe`, and say how it ended.
 
     It ends when its own process does, whoever else holds the pipe. At the end of `seconds` (None: no limit) its group
-    is killed, as it is when the wait is broken off by an exception. `began` is a monotonic time. Raises OSError where
-    there is no descriptor to watch it by.
+    is killed, as it is when the wait is broken off by an exception. `began` is a monotonic time.
     """
-    try:
-        wait = Wait(pid, pipe, keep)
-    except OSError:  # no descriptor to watch it by
-        _kill(pid)
-        raise
+    wait = Wait(pid, pipe, keep)
     left = None if seconds is None else began + seconds - monotonic()
     try:
         while wait.status is None and (left is None or left > 0):

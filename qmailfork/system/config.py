@@ -12,6 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from qmailfork.conversation.switches import Switches
     from qmailfork.programs.journal import Style
     from qmailfork.system.cdb import Database
 
@@ -20,6 +21,7 @@ COERCED = (b"C.UTF-8", b"C.utf8", b"UTF-8")
 SECONDS = 1200
 CHILD_SECONDS = 300.0  # RFC 5321 section 4.5.3.2: what a client waits for most replies
 TLS_WORDS = frozenset((b"CERTFILE", b"FORCETLS", b"SMTPS", b"SSL_PROTOCOL", b"TLSREQUIRED", b"UCSPITLS"))
+SWITCHES = frozenset((b"MAXRECIPIENTS", b"REPLY_BADMAILFROM", b"REPLY_MAXSIZE", b"REPLY_NOGATEWAY"))
 BLINDABLE = frozenset({b"starttls"})
 MOST_SECONDS = 2_000_000  # poll(2) counts milliseconds in an int
 
@@ -122,6 +124,7 @@ def settings(controls: Controls, environment: "Mapping[bytes, bytes]") -> Settin
     result.loglevel = _loglevel(environment)
     result.checkers = checkers.Contract(environment)
     result.tls = _tls(controls, environment)
+    result.switches = _switches(result, environment)
     _wrap(result, controls, environment)
     if (environment.get(b"QMAILFORK_LOG") or b"spamcontrol") not in STYLES:
         result.checkers.complaints.append(b"QMAILFORK_LOG=" + environment[b"QMAILFORK_LOG"])
@@ -135,6 +138,15 @@ def _tls(controls: Controls, environment: "Mapping[bytes, bytes]") -> Tls | None
     from qmailfork.system import certificates  # noqa: PLC0415  # a host without TLS has no use for it
 
     return certificates.settings(controls.home, environment)
+
+
+def _switches(settings: Settings, environment: "Mapping[bytes, bytes]") -> "Switches | None":
+    """spamcontrol's switches, where one is set."""
+    if SWITCHES.isdisjoint(environment):
+        return None
+    from qmailfork.system import switches  # noqa: PLC0415  # few sites set one
+
+    return switches.read(environment, settings.checkers.complaints)
 
 
 def _wrap(settings: Settings, controls: Controls, environment: "Mapping[bytes, bytes]") -> None:

@@ -20,6 +20,7 @@ SENTENCES = {
     "TOO_MANY": b"421 too many connections from your address (#4.7.0)",
     "NO_CONTROLS": b"421 unable to read controls (#4.3.0)",
     "CHILD_LOST": b"421 unable to speak with the mail server behind (#4.3.0)",
+    "TOO_MANY_RECIPIENTS": b"452 sorry, too many recipients (#4.5.3)",
     "TIMEOUT": b"451 timeout (#4.4.2)",
     "STRAY_NEWLINE": b"451 See https://cr.yp.to/docs/smtplf.html.",
     "NO_QUEUE": b"451 qqt failure (#4.3.0)",

@@ -24,6 +24,7 @@ from qmailfork.system import config
 
 ACCEPTED = b"A"
 PATIENCE = 10.0  # seconds for a parcel to arrive
+BREATH = 1.0  # seconds to wait where there are no descriptors left
 LONGEST = 1 << 22  # octets of an environment
 BLOCK = 65536
 _LENGTH = struct.Struct("!I")
@@ -62,7 +63,10 @@ class HandoffGate:
             return
         try:
             sock, _ = self._listening.accept()
-        except OSError:
+        except BlockingIOError:
+            return
+        except OSError as fault:
+            self._pause(fault)
             return
         pid, uid = peer_credentials(sock)
         if uid not in (0, posix.geteuid()):
@@ -71,6 +75,13 @@ class HandoffGate:
             return
         sock.setblocking(False)
         Handoff(self._room, self._profiles, sock, pid, self._room.enter()).await_parcel()
+
+    def _pause(self, fault: OSError) -> None:
+        """Out of descriptors or memory: leave who waits in the backlog for a moment."""
+        if not isinstance(fault, ConnectionError):
+            self._room.warn(f"unable to accept: {fault.strerror}")
+            self.shut()
+            self._reactor.loop.call_later(BREATH, self._room.on_change)
 
 
 class Handoff:

@@ -12,6 +12,7 @@ from qmailfork.drivers.worker.worker import Sockets, Worker
 from qmailfork.system.board import Board
 
 UNBOOTED = 111
+NEEDED = 16  # descriptors that a loop and the first session take
 RARELY = 50_000, 20, 50  # a session leaves no cycles behind, so there is little to collect
 
 
@@ -29,15 +30,27 @@ def event_loop(kind: str) -> asyncio.AbstractEventLoop:
     return asyncio.new_event_loop()
 
 
+def _expect_descriptors(null: int) -> None:
+    """Raise OSError where there are too few descriptors for a loop: uvloop would abort(), asyncio clutter the log."""
+    copies: list[int] = []
+    try:
+        while len(copies) < NEEDED:
+            copies.append(posix.dup(null))
+    finally:
+        for copy in copies:
+            posix.close(copy)
+
+
 def run(listening: Sockets, board: Board, row: int, limit: int, options: Options, null: int, parent: int) -> int:
     """Serve until the listener says stop, or is gone (`parent` reads its end of a pipe): the exit status."""
     signal.signal(signal.SIGINT, lambda number, frame: None)  # the parent's affair; ignored, it would be so in programs
     gc.freeze()
     gc.set_threshold(*RARELY)
-    loop = event_loop(options.loop)
-    asyncio.set_event_loop(loop)
-    watching = reactor(loop)
     try:
+        _expect_descriptors(null)
+        loop = event_loop(options.loop)
+        asyncio.set_event_loop(loop)
+        watching = reactor(loop)
         worker = Worker(watching, listening, board, row, limit, options, null)
     except (ControlFault, OSError) as fault:
         posix.write(2, f"qmailfork: fatal: {fault}\n".encode(errors="surrogateescape"))

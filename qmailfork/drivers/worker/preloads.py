@@ -95,14 +95,19 @@ class Server:
 
     def run(self, request: "RunWarm", environment: dict[bytes, bytes], place: tuple[int, int], done: "Done") -> bool:
         """As Preloads.run."""
+        given: list[int] = []
         try:
-            pipe, its = posix.pipe()
+            given += posix.pipe()
+            given += map(posix.dup, place)
         except OSError:
+            for descriptor in given:
+                posix.close(descriptor)
             return False
+        pipe, *its = given
         self._number += 1
         data = marshal.dumps((self._number, request.argv, environment))
         self._runs[self._number] = Run(self, self._reactor, self._number, pipe, request, done)
-        self.tell(data, [its, *map(posix.dup, place)])
+        self.tell(data, its)
         return True
 
     def tell(self, data: bytes, descriptors: list[int]) -> None:
