@@ -124,7 +124,8 @@ def _variables(given: dict[str, Any]) -> dict[str, str]:
     """The env-dir's variables that options speak of. Raises click.UsageError."""
     found = {}
     if given["maildir"]:
-        found = {"QMAILQUEUE": f"{_programs()[0]}/qmailfork-queue", "QMAILFORK_MAILDIR": os.path.abspath(given["maildir"])}
+        found["QMAILQUEUE"] = f"{_programs()[0]}/qmailfork-queue"
+        found["QMAILFORK_MAILDIR"] = os.path.abspath(given["maildir"])
     for option, name in (("certificate", "CERTFILE"), ("key", "KEYFILE")):
         if given[option]:
             found[name] = os.path.abspath(given[option])
