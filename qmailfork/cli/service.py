@@ -19,6 +19,10 @@ from qmailfork.cli.services.supervisors import SUPERVISORS
 INCOMPLETE = 1
 COUNT = click.IntRange(1)
 UNFIT = re.compile(r"[\x00-\x1f\x7f]")
+PLANNED = (
+    "supervisor", "kind", "home", "address", "port", "user", "log_user", "log_directory", "sessions", "memory", "relays",
+    "checkers", "smtps",
+)  # fmt: skip
 QUESTIONS = {  # option → what is asked on a terminal where it is not given
     "supervisor": "Which supervisor runs it",
     "kind": "How is it served: stdio (tcpserver starts each session), listener (warm) or handoff (both)",
@@ -96,13 +100,12 @@ def _plan(directory: str, given: dict[str, Any], asks: bool) -> Plan:
     wrapped = tuple((given["wrap"] or "").split())
     if wrapped and given["kind"] == HANDOFF:
         raise click.UsageError("--wrap: no hand-off stands in front of another smtpd; choose stdio or listener")
-    return Plan(
-        directory=directory, supervisor=given["supervisor"], kind=given["kind"], wrapped=wrapped, home=given["home"],
-        python=sys.executable, programs=tuple(dict.fromkeys(_programs())), address=given["address"], port=given["port"], user=given["user"],
-        log_user=given["log_user"], log_directory=given["log_directory"] or "", sessions=given["sessions"],
-        memory=given["memory"], relays=given["relays"] or ("127.",), checkers=given["checkers"], smtps=given["smtps"],
-        variables=_variables(given),
-    )  # fmt: skip
+    given["log_directory"] = given["log_directory"] or ""
+    given["relays"] = given["relays"] or ("127.",)
+    told = {name: given[name] for name in PLANNED}
+    programs = tuple(dict.fromkeys(_programs()))
+    variables = _variables(given)
+    return Plan(directory, python=sys.executable, programs=programs, wrapped=wrapped, variables=variables, **told)
 
 
 def _defaults(given: dict[str, Any], asks: bool) -> None:
