@@ -20,8 +20,8 @@ INCOMPLETE = 1
 COUNT = click.IntRange(1)
 UNFIT = re.compile(r"[\x00-\x1f\x7f]")
 PLANNED = (
-    "supervisor", "kind", "home", "address", "port", "user", "log_user", "log_directory", "sessions", "memory", "relays",
-    "checkers", "smtps",
+    "supervisor", "kind", "home", "address", "port", "user", "log_user", "log_directory", "sessions", "memory",
+    "relays", "checkers", "smtps",
 )  # fmt: skip
 QUESTIONS = {  # option → what is asked on a terminal where it is not given
     "supervisor": "Which supervisor runs it",
