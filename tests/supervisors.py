@@ -1,11 +1,11 @@
 """Service directories under the real svscan, runsvdir and s6-svscan."""
 
 import os
-import shutil
+import re
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -42,8 +42,16 @@ class Supervision:
         argv = [*self.status, str(self.scanned / name)]
         return subprocess.run(argv, capture_output=True, text=True, check=False).stdout
 
+    def pid(self, name: str) -> str:
+        """The process id of what is supervised, empty where it does not run."""
+        found = re.search(r"(?:up|run): .*?\(pid (\d+)\)|up \(pid (\d+)", self.state(name))
+        return (found[1] or found[2]) if found else ""
+
     def restart(self, name: str) -> None:
+        """TERM; and wait for another process to be there."""
+        old = wait_for(lambda: self.pid(name), what="it to run")
         subprocess.run([*self.term, str(self.scanned / name)], check=True)
+        wait_for(lambda: self.pid(name) not in ("", old), what="it to run again")
 
     def stop(self) -> None:
         """Every service and every log goes down, and its supervisor with it."""
@@ -87,18 +95,3 @@ def handoff_built(into: Path) -> Path:
     program = into / "qmailfork-handoff"
     subprocess.run(["cc", "-O1", "-o", program, ROOT / "contrib" / "handoff" / "qmailfork-handoff.c"], check=True)
     return program
-
-
-def variables(directory: Path) -> Mapping[str, str]:
-    """The variables of a service's env-dir."""
-    return {file.name: file.read_text().partition("\n")[0] for file in (directory / "env").iterdir()}
-
-
-def programs(into: Path) -> str:
-    """A PATH with qmailfork's programs and what the system has."""
-    into.mkdir(exist_ok=True)
-    for name in ("qmailfork", "qmailfork-smtpd", "qmailfork-queue"):
-        (into / name).symlink_to(ROOT / "bin" / name)
-    python = shutil.which("python3")
-    assert python
-    return f"{into}:{os.environ['PATH']}"
