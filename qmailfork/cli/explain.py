@@ -30,7 +30,15 @@ DECIDES = {
     b"Reject::SNDR::Invalid_Relay": "control/rcpthosts does not have the recipient's domain",
     b"Reject::ORIG::Bad_Mailfrom": "control/badmailfrom has the sender",
     b"Reject::DATA::Invalid_Size": "control/databytes, or DATABYTES, is smaller",
+    b"Reject::SNDR::Bad_Helo": "HELOCHECK: control/badhelo has the client's name, or there is none",
+    b"Reject::SNDR::DNS_Helo": "HELOCHECK: the client's name is not what DNS says",
+    b"Reject::RCPT::Failed_Rcptto": "control/recipients knows no such recipient",
+    b"Reject::RCPT::Bad_Rcptto": "control/badrcptto has the recipient",
     b"Reject::RCPT::Toomany_Rcptto": "MAXRECIPIENTS are reached",
+    b"Reject::ORIG::Invalid_Mailfrom": "LOCALMFCHECK: the sender is not the client's own",
+    b"Accept::ORIG::Local_Sender": "RELAYCLIENT is set, and the sender is the client's own (LOCALMFCHECK)",
+    b"Accept::RCPT::Recipients_Cdb": "a cdb in control/recipients has the recipient",
+    b"Accept::RCPT::Recipients_Wild": "control/recipients takes every recipient of the domain",
     b"Accept::SNDR::Relay_Client": "RELAYCLIENT is set: control/rcpthosts does not count",
 }
 
