@@ -9,10 +9,10 @@ from pathlib import Path
 
 import click
 
-from qmailfork.cli import surroundings, words
-from qmailfork.cli.checks import controls, finding, lists, owner, rules, variables
+from qmailfork.cli import finding, screens, surroundings, words
+from qmailfork.cli.checks import controls, lists, owner, rules, variables
 from qmailfork.cli.checks.directory import LEAST_MEMORY, Service, Unreadable
-from qmailfork.cli.checks.finding import ERROR, WARNING, Finding
+from qmailfork.cli.finding import ERROR, WARNING, Finding
 from qmailfork.cli.surroundings import text
 from qmailfork.conversation.settings import ControlFault, Settings
 from qmailfork.system import config
@@ -118,6 +118,7 @@ def findings(environment: dict[bytes, bytes], wrapped: Sequence[str] = (), runs:
     yield from controls.domains(known)
     yield from controls.certificate(settings, time.time())
     yield from _checkers(known, environment, runs)
+    yield from screens.findings(known, environment)
     if not wrapped:
         yield from lists.program("QMAILQUEUE", settings.queue)
     elif wrapped[0].startswith("/"):

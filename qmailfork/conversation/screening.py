@@ -5,9 +5,10 @@ depends on whether it relays: its "split horizon".
 """
 
 from qmailfork.conversation import owning, policy
-from qmailfork.conversation.checking import Candidate
+from qmailfork.conversation.checking import Candidate, Hangup
+from qmailfork.conversation.requests import Ending, Listen, Wait
 from qmailfork.conversation.session import Session
-from qmailfork.conversation.switches import Switches
+from qmailfork.conversation.switches import Screened, Switches
 from qmailfork.programs import events, recipients, refusals
 from qmailfork.programs.journal import Event
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     Check = Callable[[Session, Switches, Candidate], Asking[Event | None]]
     Plain = Callable[[Session, Switches, Candidate], Event | None]
 
+NOTORIOUS = 999  # TARPITDELAY's value that closes the connection
 NONE_GIVEN, EMPTY, OTHER_HOST = b"0", b"!", b"="  # the log's letters for what is wrong with a name
 PRESENT = frozenset((b"!", b".", b"=", b"A", b"M"))  # HELOCHECK's words that want a HELO at all
 LISTED = frozenset((b"", b".", b"=", b"A", b"M"))  # those that look into badhelo
@@ -33,6 +35,23 @@ def screen(session: Session, switches: Switches, candidate: Candidate) -> "Askin
         if refused:
             return (yield from session.refuse(refused))
     return b""
+
+
+def hush(session: Session, switches: Switches) -> "Asking[Ending | None]":
+    """GREETDELAY: the end of a client that speaks before its greeting, None for one that keeps silent."""
+    said = yield Listen(switches.greet_delay)
+    if said is None:
+        return None
+    if not said:
+        yield from session.say(1, b"read error or connection closed")
+        return Ending(b"", 1)
+    return Ending((yield from session.refuse(refusals.early_talker())), 1)
+
+
+def _found(session: Session) -> Screened:
+    if session.screened is None:
+        session.screened = Screened()
+    return session.screened
 
 
 def _plain(check: "Plain") -> "Check":
@@ -70,6 +89,22 @@ def _gateway(session: Session, switches: Switches, candidate: Candidate) -> Even
     return None if candidate.envelope.local else events.no_gateway(candidate.envelope.recipient)
 
 
+def _tarpit(session: Session, switches: Switches, candidate: Candidate) -> "Asking[Event | None]":
+    """TARPITCOUNT and TARPITDELAY. Raises Hangup."""
+    if not switches.tarpit_count:
+        return None
+    refused = refusals.too_many(candidate.envelope.recipient)
+    if _found(session).failed >= switches.tarpit_count:
+        if switches.tarpit_delay != NOTORIOUS:
+            return refused
+        session.owed.append((yield from session.refuse(refused)))
+        raise Hangup
+    if session.tried >= switches.tarpit_count and 0 < switches.tarpit_delay < NOTORIOUS:
+        yield Wait(b"".join(session.owed), switches.tarpit_delay)
+        session.owed.clear()
+    return None
+
+
 def _mailbox(session: Session, switches: Switches, candidate: Candidate) -> "Asking[Event | None]":
     """control/recipients."""
     yield from ()
@@ -83,6 +118,7 @@ def _mailbox(session: Session, switches: Switches, candidate: Candidate) -> "Ask
         ):
             candidate.listed = recipients.LISTED[rule.kind]
             return None
+    _found(session).failed += 1
     return refusals.no_mailbox(recipient, switches.later)
 
 
@@ -123,4 +159,4 @@ def _too_many(session: Session, switches: Switches, candidate: Candidate) -> Eve
 
 _ALL: "tuple[Check, ...]" = (_plain(_bad_sender), _plain(_bad_recipient), _plain(_too_many))
 _RELAY: "tuple[Check, ...]" = (_plain(_own_sender), *_ALL)
-_OTHERS: "tuple[Check, ...]" = (_name, _plain(_gateway), _mailbox, *_ALL)
+_OTHERS: "tuple[Check, ...]" = (_name, _plain(_gateway), _tarpit, _mailbox, *_ALL)

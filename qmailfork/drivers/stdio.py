@@ -3,7 +3,7 @@
 import posix
 import select
 import sys
-from time import gmtime, monotonic
+from time import gmtime, monotonic, sleep
 
 from qmailfork.conversation import requests
 from qmailfork.conversation.conduct import converse
@@ -97,6 +97,8 @@ class Driver:
         self._wrapped: Wrapped | None = None
         self._answers: dict[type, Callable[[Any], object]] = {
             requests.Exchange: self._exchange,
+            requests.Listen: self._exchange,
+            requests.Wait: self._wait,
             requests.StartTls: self._start_tls,
             requests.Run: self._run,
             requests.RunWarm: self._run,  # nothing here outlives the session
@@ -138,6 +140,10 @@ class Driver:
         if self._secure:
             return self._secure.receive(request.most, request.seconds)
         return _receive(request.most, request.seconds)
+
+    def _wait(self, request: requests.Wait) -> None:
+        if self._send(request.reply, config.SECONDS):
+            sleep(request.seconds)
 
     def _send(self, reply: bytes, seconds: float) -> bool:
         return _send(self._secure.seal(reply) if self._secure else reply, seconds)

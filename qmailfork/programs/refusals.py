@@ -1,7 +1,12 @@
 """What spamcontrol's switches refuse, one event each: its condition and shape, as in programs/events.py."""
 
-from qmailfork.programs.journal import ENVELOPE, Event, clean
+from qmailfork.programs.journal import ENVELOPE, HOST, Event, clean
 from qmailfork.smtp import replies
+
+
+def early_talker() -> Event:
+    """The client could not wait for its greeting."""
+    return Event(b"Reject::SNDR::Early_Talker", HOST, None, 3, b"client spoke before the greeting", replies.EARLY)
 
 
 def bad_name(recipient: bytes, how: bytes) -> Event:

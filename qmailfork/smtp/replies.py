@@ -35,6 +35,7 @@ BAD_SENDER = b"553 sorry, your envelope sender is in my badmailfrom list (#5.7.1
 BAD_RECIPIENT = b"553 sorry, your envelope recipient is in my badrcptto list (#5.7.1)\r\n"
 NOT_OWN_SENDER = b"553 sorry, invalid sender address specified (#5.7.1)\r\n"
 NO_GATEWAY = b"553 sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)\r\n"
+EARLY = b"554 sorry, you spoke before my greeting (#5.5.1)\r\n"
 LOOPING = b"554 too many hops, this message is looping (#5.4.6)\r\n"
 SYNTAX = b"555 syntax error (#5.5.4)\r\n"
 

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 NAMES = config.SWITCHES
 MOST = 1_000_000_000
+LONGEST_GREETING = 300  # seconds that a client waits for its greeting (RFC 5321 section 4.5.3.2.1)
+LONGEST_TARPIT = 999
 NAME_WORDS = frozenset((b"", b"!", b".", b"=", b"A", b"M"))
 TEXTS = {
     b"REPLY_BADMAILFROM": replies.BAD_SENDER,
@@ -37,6 +39,9 @@ def read(controls: "config.Controls", environment: "Mapping[bytes, bytes]", comp
     result.own_senders = environment.get(b"LOCALMFCHECK")
     result.later = b"RECIPIENTS450" in environment
     result.most_recipients = said.number(b"MAXRECIPIENTS", MOST)
+    result.tarpit_count = said.number(b"TARPITCOUNT", MOST)
+    result.tarpit_delay = said.number(b"TARPITDELAY", LONGEST_TARPIT)
+    result.greet_delay = said.number(b"GREETDELAY", LONGEST_GREETING)
     result.replies = {
         reply: replies.with_text(reply, environment[name]) for name, reply in TEXTS.items() if environment.get(name)
     }

@@ -12,6 +12,7 @@ from qmailfork.programs.journal import Event
 from qmailfork.smtp import replies
 
 MADE: dict[str, tuple[Callable[[bytes], Event], bytes, bytes]] = {
+    "early_talker": (lambda octets: refusals.early_talker(), b"Reject::SNDR::Early_Talker", b"554"),
     "bad_name": (lambda octets: refusals.bad_name(octets, b"0"), b"Reject::SNDR::Bad_Helo", b"550"),
     "unknown_name": (lambda octets: refusals.unknown_name(octets, b"="), b"Reject::SNDR::DNS_Helo", b"550"),
     "no_mailbox": (lambda octets: refusals.no_mailbox(octets, False), b"Reject::RCPT::Failed_Rcptto", b"550"),

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 
 from qmailfork.cli import words
-from qmailfork.cli.checks.finding import ERROR, WARNING, Finding
+from qmailfork.cli.finding import ERROR, WARNING, Finding
 from qmailfork.conversation.settings import ControlFault, Settings
 from qmailfork.system import certificates, files, tls
 from qmailfork.system.config import Controls

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from qmailfork.cli.checks.chain import LISTEN, Chain
-from qmailfork.cli.checks.finding import ERROR, WARNING, Finding
 from qmailfork.cli.checks.shell import Script
+from qmailfork.cli.finding import ERROR, WARNING, Finding
 from qmailfork.conversation.settings import ControlFault
 from qmailfork.system import envdir
 

@@ -26,9 +26,7 @@ def ours() -> frozenset[bytes]:
 
 def _asked(source: bytes) -> Iterator[bytes]:
     for node in ast.walk(ast.parse(source)):
-        for constant in _looked_up(node):
-            if isinstance(constant, ast.Constant) and isinstance(constant.value, bytes) and _is_name(constant.value):
-                yield constant.value
+        yield from filter(None, map(_name, _looked_up(node)))
 
 
 def _looked_up(node: ast.AST) -> list[ast.expr]:
@@ -40,11 +38,15 @@ def _looked_up(node: ast.AST) -> list[ast.expr]:
         return [node.slice]
     if isinstance(node, ast.Compare) and isinstance(node.ops[0], (ast.In, ast.NotIn)):
         return [node.left]
-    return node.elts if isinstance(node, (ast.Tuple, ast.Set, ast.List)) else []
+    if isinstance(node, (ast.Tuple, ast.Set, ast.List)) and len(node.elts) > 1 and all(map(_name, node.elts)):
+        return node.elts
+    return []
 
 
-def _is_name(value: bytes) -> bool:
-    return len(value) > 3 and bool(_NAME.fullmatch(value))
+def _name(node: ast.expr) -> bytes:
+    """The name that a constant may be; empty where it is none."""
+    value = node.value if isinstance(node, ast.Constant) else b""
+    return value if isinstance(value, bytes) and len(value) > 3 and _NAME.fullmatch(value) else b""
 
 
 @functools.cache

@@ -6,8 +6,8 @@ import socket
 from collections.abc import Iterator
 
 from qmailfork.cli import trial, words
-from qmailfork.cli.checks.finding import ERROR, WARNING, Finding
 from qmailfork.cli.envelopes import Case
+from qmailfork.cli.finding import ERROR, WARNING, Finding
 from qmailfork.conversation.settings import Settings
 from qmailfork.programs import checkers, verdict
 from qmailfork.programs.outcome import ANSWERED, EXITED
@@ -63,7 +63,9 @@ def program(name: str, path: bytes) -> Iterator[Finding]:
     shown = words.shown(path)
     why = "it counts as a checker that failed" if name in LISTS else "it cannot be run"
     if not os.path.exists(path):
-        mend = "a relative path begins at qmail's home, and PATH is not looked at"
+        mend = "name one that is, or open its directories to this user"
+        if not path.startswith(b"/"):
+            mend = "a relative path begins at qmail's home, and PATH is not looked at"
         yield Finding(ERROR, name, f"{shown} is not there, or not for this user", why, mend)
     elif not (os.path.isfile(path) and os.access(path, os.X_OK)):
         yield Finding(ERROR, name, f"{shown} may not be executed by this user", why, f"chmod +x {shown}")

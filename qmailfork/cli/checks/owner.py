@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Callable, Iterable
 
-from qmailfork.cli.checks.finding import ERROR, Finding
+from qmailfork.cli.finding import ERROR, Finding
 
 
 def looking(user: tuple[int, int] | None, look: Callable[[], Iterable[Finding]]) -> list[Finding]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from qmailfork.cli import words
 from qmailfork.cli.checks import controls
-from qmailfork.cli.checks.finding import ERROR, WARNING, Finding
+from qmailfork.cli.finding import ERROR, WARNING, Finding
 from qmailfork.conversation.settings import ControlFault
 from qmailfork.system import tcprules
 from qmailfork.system.tcprules import Rule

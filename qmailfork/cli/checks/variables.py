@@ -6,12 +6,14 @@ from collections.abc import Iterator, Mapping
 
 from qmailfork.cli import words
 from qmailfork.cli.checks import known
-from qmailfork.cli.checks.finding import ERROR, WARNING, Finding
+from qmailfork.cli.finding import ERROR, WARNING, Finding
 from qmailfork.conversation.settings import Settings
 from qmailfork.programs import checkers
 
 OWN_WORDS = re.compile(rb"([45][0-9][0-9])SMTPEXTFORK|SMTPEXTFORK([45][0-9][0-9])")
-OURS = re.compile(rb"[0-9]*SMTPEXT|QMAILFORK_|XF_QUIT")  # a name that must be meant for us
+OURS = re.compile(  # a name that must be meant for us
+    rb"[0-9]*SMTPEXT|QMAILFORK_|XF_QUIT|REPLY_|MAXREC|LOCALMF|HELOCH|RECIPIENTS|TARPIT|GREETD"
+)
 NEAR = 0.84  # of 1: how much of a name has to be right for another to be meant by it
 PLAIN = frozenset(b"PATH HOME USER LOGNAME SHELL TERM LANG TZ PWD OLDPWD SHLVL MAIL EDITOR PAGER HOST HOSTNAME".split())
 
