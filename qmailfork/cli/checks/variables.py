@@ -12,7 +12,7 @@ from qmailfork.programs import checkers
 
 OWN_WORDS = re.compile(rb"([45][0-9][0-9])SMTPEXTFORK|SMTPEXTFORK([45][0-9][0-9])")
 OURS = re.compile(  # a name that must be meant for us
-    rb"[0-9]*SMTPEXT|QMAILFORK_|XF_QUIT|REPLY_|MAXREC|LOCALMF|HELOCH|RECIPIENTS|TARPIT|GREETD"
+    rb"[0-9]*SMTPEXT|QMAILFORK_|XF_QUIT|REPLY_|MAXREC|LOCALMF|HELOCH|RECIPIENTS|TARPIT|GREETD|MFDNS"
 )
 NEAR = 0.84  # of 1: how much of a name has to be right for another to be meant by it
 PLAIN = frozenset(b"PATH HOME USER LOGNAME SHELL TERM LANG TZ PWD OLDPWD SHLVL MAIL EDITOR PAGER HOST HOSTNAME".split())
