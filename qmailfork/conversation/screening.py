@@ -9,7 +9,7 @@ from qmailfork.conversation.checking import Candidate, Hangup
 from qmailfork.conversation.requests import Ending, Listen, Lookup, Wait
 from qmailfork.conversation.session import Session
 from qmailfork.conversation.switches import Screened, Switches
-from qmailfork.programs import events, recipients, refusals
+from qmailfork.programs import events, refusals
 from qmailfork.programs.journal import Event
 from qmailfork.smtp import address
 
@@ -153,17 +153,18 @@ def _tarpit(session: Session, switches: Switches, candidate: Candidate) -> "Aski
 
 def _mailbox(session: Session, switches: Switches, candidate: Candidate) -> "Asking[Event | None]":
     """control/recipients."""
-    yield from ()
     if switches.recipients is None:
         return None
+    from qmailfork.conversation import mailboxes  # noqa: PLC0415  # only with that file
+
     recipient = candidate.envelope.recipient
-    for rule in switches.recipients.sources(recipient):
-        get = switches.get
-        if rule.kind in (recipients.ALL, recipients.PASSED) or any(
-            get(rule.source, key) is not None for key in recipients.keys(recipient)
-        ):
-            candidate.listed = recipients.LISTED[rule.kind]
-            return None
+    try:
+        found = yield from mailboxes.find(session, switches, switches.recipients, recipient)
+    except mailboxes.Trouble as fault:
+        return refusals.mailbox_later(recipient, fault.program)
+    if found:
+        candidate.listed = found
+        return None
     _found(session).failed += 1
     return refusals.no_mailbox(recipient, switches.later)
 
