@@ -42,6 +42,20 @@ class Run:
         self.captured = captured
 
 
+class Entrust(Run):
+    """The same for a program that reads a `secret` of at the MOST so many octets on its descriptor 3, up to the end.
+
+    Nobody else can see it: it is in no file, environment or argument (checkpassword(8)).
+    """
+
+    MOST = 512  # what checkpassword(8) reads, and what a pipe takes without anybody reading
+    __slots__ = ("secret",)
+
+    def __init__(self, argv: list[bytes], environment: "Variables", seconds: float, secret: bytes) -> None:
+        super().__init__(argv, environment, seconds)
+        self.secret = secret
+
+
 class RunWarm(Run):
     """The same for a Python program that a driver may keep imported: nobody can tell the difference but by the time."""
 
@@ -196,6 +210,15 @@ class Tunnel:
         self.seconds = seconds
 
 
+class Pause:
+    """Let the client wait for `seconds`, and nobody else. Answer: None."""
+
+    __slots__ = ("seconds",)
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+
 class Note:
     """Log an `event`. Answer: None."""
 
@@ -215,7 +238,9 @@ class Ending:
         self.status = status
 
 
-Request = Exchange | StartTls | Run | Consult | Open | Write | Finish | Abandon | Start | Tell | Hear | Tunnel | Note
+Request = (
+    Exchange | StartTls | Run | Consult | Open | Write | Finish | Abandon | Start | Tell | Hear | Tunnel | Pause | Note
+)
 if TYPE_CHECKING:
     from collections.abc import Generator
     from typing import Any, TypeVar

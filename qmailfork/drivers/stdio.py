@@ -3,7 +3,7 @@
 import posix
 import select
 import sys
-from time import gmtime, monotonic
+from time import gmtime, monotonic, sleep
 
 from qmailfork.conversation import requests
 from qmailfork.conversation.conduct import converse
@@ -99,6 +99,7 @@ class Driver:
             requests.Exchange: self._exchange,
             requests.StartTls: self._start_tls,
             requests.Run: self._run,
+            requests.Entrust: self._entrust,
             requests.RunWarm: self._run,  # nothing here outlives the session
             requests.Consult: self._consult,
             requests.Open: self._open,
@@ -109,6 +110,7 @@ class Driver:
             requests.Tell: lambda request: self._child.tell(request.octets, request.seconds),
             requests.Hear: lambda request: self._child.hear(request.seconds),
             requests.Tunnel: self._tunnel,
+            requests.Pause: lambda request: sleep(request.seconds),
             requests.Note: lambda request: log(request.event),
         }
 
@@ -170,14 +172,25 @@ class Driver:
         except OSError as fault:
             return Outcome(UNSTARTED, fault.errno or 0, b"", (monotonic() - began) * 1000)
 
-    def _check(self, request: requests.Run, began: float) -> Outcome:
+    def _entrust(self, request: requests.Entrust) -> Outcome:
+        began = monotonic()
+        try:
+            secret = spawn.confided(request.secret)
+            try:
+                return self._check(request, began, ((secret, 3),))
+            finally:
+                posix.close(secret)
+        except OSError as fault:
+            return Outcome(UNSTARTED, fault.errno or 0, b"", (monotonic() - began) * 1000)
+
+    def _check(self, request: requests.Run, began: float, more: tuple[tuple[int, int], ...] = ()) -> Outcome:
         """Run a checker. Raises OSError where it cannot be started, or not be waited for."""
         ours, its = posix.pipe()
         try:
             environment = spawn.merged(self._environment, request.environment)
             log = () if request.captured == 1 else ((self._errors, 1),)
             pid = spawn.launch(
-                request.argv, environment, ((self._null, 0), (self._errors, 2), *log, (its, request.captured))
+                request.argv, environment, ((self._null, 0), (self._errors, 2), *log, (its, request.captured), *more)
             )
             return children.outcome(pid, ours, request.seconds, request.OUTPUT, began)
         finally:
