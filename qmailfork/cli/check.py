@@ -7,34 +7,26 @@ import re
 import resource
 import sys
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import click
 
-from qmailfork.cli import surroundings, words
+from qmailfork.cli import screens, surroundings, words
+from qmailfork.cli.finding import ERROR, WARNING, Finding
 from qmailfork.cli.surroundings import text
 from qmailfork.conversation.settings import ControlFault, Settings
 from qmailfork.programs import checkers
 from qmailfork.system import config, switches
 
-WARNING, ERROR = 1, 2  # the exit status, too
 LEAST_MEMORY = 64_000_000  # octets: qmailfork-smtpd(8)
 OWN_WORDS = re.compile(rb"([45][0-9][0-9])SMTPEXTFORK|SMTPEXTFORK([45][0-9][0-9])")
-OURS = re.compile(rb"[0-9]*SMTPEXT|QMAILFORK_|XF_QUIT|REPLY_|TARPIT|MAXREC")  # a name that must be meant for us
+OURS = re.compile(  # a name that must be meant for us
+    rb"[0-9]*SMTPEXT|QMAILFORK_|XF_QUIT|REPLY_|MAXREC|LOCALMF|HELOCH|RECIPIENTS|TARPIT|GREETD"
+)
 KNOWN = (
     "SMTPEXTFORK", "SMTPEXTFORKR", "SMTPEXTFORKCODES", "SMTPEXTFORKFAIL", "SMTPEXTFORKTIMEOUT", "SMTPEXTFORKTOTAL",
     "SMTPEXTFORKHEADERS", "SMTPEXTFORKREPLY", "XF_QUITASAP", "QMAILFORK_LOG", "QMAILFORK_MAILDIR", "QMAILFORK_BLIND",
     "QMAILFORK_CHILDTIMEOUT", *map(os.fsdecode, switches.NAMES),
 )  # fmt: skip
-
-
-class Finding(NamedTuple):
-    """How bad, where, what it is and why it matters, and how to mend it."""
-
-    level: int
-    where: str
-    what: str
-    mend: str
 
 
 @click.command()
@@ -86,6 +78,7 @@ def findings(environment: dict[bytes, bytes]) -> Iterator[Finding]:
     for name, relay in ((b"SMTPEXTFORK", {}), (b"SMTPEXTFORKR", {b"RELAYCLIENT": b""})):
         base = {key: value for key, value in environment.items() if key != b"RELAYCLIENT"}
         yield from _list(name.decode(), config.settings(controls, {**base, **relay}))
+    yield from screens.findings(controls, environment)
     yield from _program("QMAILQUEUE", config.settings(controls, environment).queue)
 
 

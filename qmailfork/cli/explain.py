@@ -30,7 +30,15 @@ DECIDES = {
     b"Reject::SNDR::Invalid_Relay": "control/rcpthosts does not have the recipient's domain",
     b"Reject::ORIG::Bad_Mailfrom": "control/badmailfrom has the sender",
     b"Reject::DATA::Invalid_Size": "control/databytes, or DATABYTES, is smaller",
-    b"Reject::RCPT::Toomany_Rcptto": "MAXRECIPIENTS are reached",
+    b"Reject::SNDR::Bad_Helo": "HELOCHECK: control/badhelo has the client's name, or there is none",
+    b"Reject::SNDR::DNS_Helo": "HELOCHECK: the client's name is not what DNS says",
+    b"Reject::RCPT::Failed_Rcptto": "control/recipients knows no such recipient",
+    b"Reject::RCPT::Bad_Rcptto": "control/badrcptto has the recipient",
+    b"Reject::RCPT::Toomany_Rcptto": "MAXRECIPIENTS are reached, or TARPITCOUNT by recipients that do not exist",
+    b"Reject::ORIG::Invalid_Mailfrom": "LOCALMFCHECK: the sender is not the client's own",
+    b"Accept::ORIG::Local_Sender": "RELAYCLIENT is set, and the sender is the client's own (LOCALMFCHECK)",
+    b"Accept::RCPT::Recipients_Cdb": "a cdb in control/recipients has the recipient",
+    b"Accept::RCPT::Recipients_Wild": "control/recipients takes every recipient of the domain",
     b"Accept::SNDR::Relay_Client": "RELAYCLIENT is set: control/rcpthosts does not count",
 }
 
@@ -178,6 +186,7 @@ def _as_json(step: Step) -> dict[str, Any]:
         "reply": [words.shown(line) for line in step.reply.rstrip(b"\r\n").split(b"\r\n")],
         "checkers": _checkers(step),
         "decides": _decisions(step),
+        "waits": step.waits,
         "log": [words.shown(event.condition) for event in step.events],
     }
 
@@ -203,6 +212,8 @@ def _show_step(step: Step, dry: bool) -> None:
     for check in _checkers(step):
         took = "would run" if dry else f"{check['ending']} after {words.milliseconds(check['ms'])}"
         click.echo(f"     {check['program']}: {took}")
+    if step.waits:
+        click.echo(f"     the client waits for {step.waits:g} s")
     for decision in _decisions(step):
         click.echo(f"     {decision}")
     for line in step.reply.rstrip(b"\r\n").split(b"\r\n"):

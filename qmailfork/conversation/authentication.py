@@ -7,7 +7,7 @@ variable and no argument.
 from binascii import Error, a2b_base64, b2a_base64
 
 from qmailfork.conversation.checking import Hangup
-from qmailfork.conversation.requests import Entrust, Pause
+from qmailfork.conversation.requests import Entrust, Wait
 from qmailfork.conversation.session import Session
 from qmailfork.programs import events
 from qmailfork.programs.outcome import EXITED, SIGNALLED, UNSTARTED, Outcome
@@ -173,7 +173,8 @@ def _refuse(session: Session, auth: Auth, method: bytes, user: bytes) -> "Asking
     note.event.protocol += b"A"  # as spamcontrol has it
     yield note
     if auth.delay:
-        yield Pause(auth.delay)
+        yield Wait(b"".join(session.owed), auth.delay)
+        session.owed.clear()
     if session.failures >= auth.tries:
         yield session.note(events.too_many_failures(session.failures))
         session.owed.append(replies.AUTH_FAILED)

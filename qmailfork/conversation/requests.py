@@ -25,6 +25,25 @@ class Exchange:
         self.most = most
 
 
+class Listen(Exchange):
+    """Say nothing, and see for `seconds` whether the client keeps silent, too: None then."""
+
+    __slots__ = ()
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(b"", seconds, 4096)
+
+
+class Wait:
+    """Send `reply` (may be empty), then let the client wait for `seconds`, whatever it sends. Answer: None."""
+
+    __slots__ = ("reply", "seconds")
+
+    def __init__(self, reply: bytes, seconds: float) -> None:
+        self.reply = reply
+        self.seconds = seconds
+
+
 class Run:
     """Run a program: `argv` with `environment` over the session's (None takes a variable away), for at most `seconds`.
 
@@ -210,15 +229,6 @@ class Tunnel:
         self.seconds = seconds
 
 
-class Pause:
-    """Let the client wait for `seconds`, and nobody else. Answer: None."""
-
-    __slots__ = ("seconds",)
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-
-
 class Note:
     """Log an `event`. Answer: None."""
 
@@ -239,7 +249,7 @@ class Ending:
 
 
 Request = (
-    Exchange | StartTls | Run | Consult | Open | Write | Finish | Abandon | Start | Tell | Hear | Tunnel | Pause | Note
+    Exchange | Wait | StartTls | Run | Consult | Open | Write | Finish | Abandon | Start | Tell | Hear | Tunnel | Note
 )
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -97,6 +97,8 @@ class Driver:
         self._wrapped: Wrapped | None = None
         self._answers: dict[type, Callable[[Any], object]] = {
             requests.Exchange: self._exchange,
+            requests.Listen: self._exchange,
+            requests.Wait: self._wait,
             requests.StartTls: self._start_tls,
             requests.Run: self._run,
             requests.Entrust: self._entrust,
@@ -110,7 +112,6 @@ class Driver:
             requests.Tell: lambda request: self._child.tell(request.octets, request.seconds),
             requests.Hear: lambda request: self._child.hear(request.seconds),
             requests.Tunnel: self._tunnel,
-            requests.Pause: lambda request: sleep(request.seconds),
             requests.Note: lambda request: log(request.event),
         }
 
@@ -140,6 +141,10 @@ class Driver:
         if self._secure:
             return self._secure.receive(request.most, request.seconds)
         return _receive(request.most, request.seconds)
+
+    def _wait(self, request: requests.Wait) -> None:
+        if self._send(request.reply, config.SECONDS):
+            sleep(request.seconds)
 
     def _send(self, reply: bytes, seconds: float) -> bool:
         return _send(self._secure.seal(reply) if self._secure else reply, seconds)

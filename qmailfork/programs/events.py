@@ -53,7 +53,7 @@ def recipient_accepted(recipient: bytes, relay: bool, checks: "list[Check]") -> 
 
 
 def bad_sender(sender: bytes, recipient: bytes, how: bytes) -> Event:
-    """The sender is in badmailfrom; `how` is `=` for the address itself and `@` for its domain."""
+    """The sender is in badmailfrom; `how` is `@`, a mark (programs/addresses.py), or `*` for a pattern."""
     words = b"bad mailfrom: " + clean(sender)
     return Event(b"Reject::ORIG::Bad_Mailfrom", ENVELOPE, how, 3, words, replies.BAD_SENDER, recipient)
 

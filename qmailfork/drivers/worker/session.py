@@ -16,6 +16,7 @@ from qmailfork.system.queue import Handover
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from asyncio import TimerHandle
     from collections.abc import Callable
     from typing import Any
 
@@ -32,7 +33,7 @@ class Session:
 
     __slots__ = (
         "_child", "_conversation", "_gone", "_in_tunnel", "_link", "_most", "_octets", "_queue", "_reading", "_rest",
-        "_seconds", "_secure", "_site", "_taker", "_variables", "_waiting", "_when_sent", "deadline",
+        "_seconds", "_secure", "_site", "_taker", "_timer", "_variables", "_waiting", "_when_sent", "deadline",
     )  # fmt: skip
 
     def __init__(self, site: Site, link: Link, conversation: "Asking[Ending]") -> None:
@@ -48,6 +49,7 @@ class Session:
         self._seconds = 0.0
         self._secure: Secure | None = None
         self._taker: Callable[[bytes | None], None] | None = None  # of what the client sends; None: the conversation
+        self._timer: TimerHandle | None = None  # of a wait
         self._variables: dict[bytes, bytes] | None = None
         self._waiting = False  # the conversation waits for the client
         self._child: Wrapped | None = None
@@ -97,6 +99,30 @@ class Session:
             self.send(reply, self._await_client)
         else:
             self._await_client(True)
+
+    def _listen(self, request: requests.Listen) -> object:
+        self._site.now = self._site.reactor.loop.time()  # the last tick's would cut the time short
+        return self._exchange(request)
+
+    def _wait(self, request: requests.Wait) -> object:
+        if self._gone:
+            return None
+        reply = self._secure.seal(request.reply) if self._secure else request.reply
+        self.send(reply, lambda sent: self._pause(request.seconds if sent else 0.0))
+        return LATER
+
+    def _wake(self) -> None:
+        """Make an end to a wait."""
+        if self._timer:
+            self._timer.cancel()
+            self._pause(0.0)
+
+    def _pause(self, seconds: float) -> None:
+        self._timer = self._site.reactor.loop.call_later(0.0 if self._gone else seconds, self._awake)
+
+    def _awake(self) -> None:
+        self._timer = None
+        self.resume(None)
 
     def resume_soon(self, answer: object) -> None:
         """Go on with `answer` in the next turn."""
@@ -172,6 +198,7 @@ class Session:
     def hang_up(self) -> None:
         """The client is gone, though its descriptors do not tell."""
         self._gone = True
+        self._wake()
         if self._when_sent or self._waiting:
             self.deadline = NEVER
             self._waiting = False
@@ -180,6 +207,7 @@ class Session:
     def expire(self) -> None:
         """The deadline is over."""
         self.deadline = NEVER
+        self._wake()
         if self._when_sent:
             self._site.reactor.ignore_writable(self._link.sink)
             then, self._when_sent = self._when_sent, None
@@ -216,10 +244,6 @@ class Session:
         more = ((secret, 3),)
         Run(site.reactor, site.reaper, site.null, self._link.errors, request, environment, self.resume, more)
         posix.close(secret)
-        return LATER
-
-    def _pause(self, request: requests.Pause) -> object:
-        self._site.reactor.loop.call_later(request.seconds, self.resume, None)
         return LATER
 
     def _run_warm(self, request: requests.RunWarm) -> object:
@@ -339,10 +363,11 @@ class Session:
 
 _ANSWERS: "dict[type, Callable[[Session, Any], object]]" = {
     requests.Exchange: Session._exchange,
+    requests.Listen: Session._listen,
+    requests.Wait: Session._wait,
     requests.StartTls: Session._start_tls,
     requests.Run: Session._run,
     requests.Entrust: Session._entrust,
-    requests.Pause: Session._pause,
     requests.RunWarm: Session._run_warm,
     requests.Consult: Session._consult,
     requests.Open: Session._open,
