@@ -44,6 +44,21 @@ class Wait:
         self.seconds = seconds
 
 
+class Lookup:
+    """Ask DNS for the records of `name` (UTF-8), of the first of `kinds` that it has any of, for at most `seconds`.
+
+    Answer: what they say (hosts of MX records, with a dot at their end, addresses), empty where there are none for
+    sure; None where DNS does not tell for the moment.
+    """
+
+    __slots__ = ("kinds", "name", "seconds")
+
+    def __init__(self, name: bytes, kinds: tuple[str, ...], seconds: float) -> None:
+        self.name = name
+        self.kinds = kinds
+        self.seconds = seconds
+
+
 class Run:
     """Run a program: `argv` with `environment` over the session's (None takes a variable away), for at most `seconds`.
 
@@ -249,8 +264,9 @@ class Ending:
 
 
 Request = (
-    Exchange | Wait | StartTls | Run | Consult | Open | Write | Finish | Abandon | Start | Tell | Hear | Tunnel | Note
-)
+    Exchange | Wait | StartTls | Lookup | Run | Consult | Open | Write | Finish | Abandon | Start | Tell | Hear | Tunnel
+    | Note
+)  # fmt: skip
 if TYPE_CHECKING:
     from collections.abc import Generator
     from typing import Any, TypeVar

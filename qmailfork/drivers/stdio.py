@@ -100,6 +100,7 @@ class Driver:
             requests.Listen: self._exchange,
             requests.Wait: self._wait,
             requests.StartTls: self._start_tls,
+            requests.Lookup: self._look_up,
             requests.Run: self._run,
             requests.Entrust: self._entrust,
             requests.RunWarm: self._run,  # nothing here outlives the session
@@ -169,6 +170,11 @@ class Driver:
             self._secure = answer
             return requests.Secured(answer.facts)
         return answer
+
+    def _look_up(self, request: requests.Lookup) -> list[bytes] | None:
+        from qmailfork.system import names  # noqa: PLC0415  # the library is dearer than the session
+
+        return names.look_up(request.name, request.kinds, request.seconds)
 
     def _run(self, request: requests.Run) -> Outcome:
         began = monotonic()

@@ -21,6 +21,24 @@ def unknown_name(recipient: bytes, how: bytes) -> Event:
     return Event(b"Reject::SNDR::DNS_Helo", ENVELOPE, how, 3, words, replies.BAD_NAME, recipient)
 
 
+def name_later(recipient: bytes, how: bytes) -> Event:
+    """DNS does not tell for the moment what it has of what the client calls itself."""
+    words = b"helo lookup failed temporarly (%b)" % how
+    return Event(b"Reject::SNDR::DNS_Helo_Temp", ENVELOPE, how, 3, words, replies.DNS_LATER, recipient)
+
+
+def no_such_sender(recipient: bytes) -> Event:
+    """DNS has no domain of the sender's."""
+    words = b"refused mailfrom without a domain in DNS"
+    return Event(b"Reject::ORIG::DNS_MF", ENVELOPE, None, 3, words, replies.NO_SUCH_SENDER, recipient)
+
+
+def sender_later(recipient: bytes) -> Event:
+    """DNS does not tell for the moment whether the sender's domain is there."""
+    words = b"refused mailfrom because return MX lookup failed temporarly"
+    return Event(b"Reject::ORIG::DNS_MF_Temp", ENVELOPE, None, 3, words, replies.DNS_LATER, recipient)
+
+
 def no_mailbox(recipient: bytes, later: bool) -> Event:
     """The recipient does not exist; where it may `later`, the refusal is a temporary one."""
     words = b"bad recipient: " + clean(recipient)

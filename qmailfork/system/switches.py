@@ -21,6 +21,7 @@ TEXTS = {
     b"REPLY_MAILBOX": replies.NO_MAILBOX,
     b"REPLY_MAXSIZE": replies.TOO_BIG,
     b"REPLY_NOGATEWAY": replies.NO_GATEWAY,
+    b"REPLY_SENDEREXIST": replies.NO_SUCH_SENDER,
     b"REPLY_SENDERINVALID": replies.NOT_OWN_SENDER,
 }
 
@@ -37,6 +38,7 @@ def read(controls: "config.Controls", environment: "Mapping[bytes, bytes]", comp
     result.bad_names, result.recipients, result.get = lists.bad_names, lists.recipients, lists.databases.get
     result.check_name = said.word(b"HELOCHECK" if b"HELOCHECK" in environment else b"BADHELO")
     result.own_senders = environment.get(b"LOCALMFCHECK")
+    result.sender_in_dns = b"MFDNSCHECK" in environment
     result.later = b"RECIPIENTS450" in environment
     result.most_recipients = said.number(b"MAXRECIPIENTS", MOST)
     result.tarpit_count = said.number(b"TARPITCOUNT", MOST)

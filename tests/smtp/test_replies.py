@@ -38,6 +38,8 @@ SENTENCES = {
     "BAD_RECIPIENT": b"553 sorry, your envelope recipient is in my badrcptto list (#5.7.1)",
     "NOT_OWN_SENDER": b"553 sorry, invalid sender address specified (#5.7.1)",
     "EARLY": b"554 sorry, you spoke before my greeting (#5.5.1)",
+    "DNS_LATER": b"451 DNS temporary failure (#4.3.0)",
+    "NO_SUCH_SENDER": b"553 sorry, your envelope sender must exist (#5.7.1)",
     "TIMEOUT": b"451 timeout (#4.4.2)",
     "STRAY_NEWLINE": b"451 See https://cr.yp.to/docs/smtplf.html.",
     "NO_QUEUE": b"451 qqt failure (#4.3.0)",

@@ -16,7 +16,7 @@ from qmailfork.system.queue import Handover
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from asyncio import TimerHandle
+    from asyncio import Task, TimerHandle
     from collections.abc import Callable
     from typing import Any
 
@@ -32,14 +32,15 @@ class Session:
     """The driver of one conversation. `deadline` is when the client's patience, or ours with it, ends."""
 
     __slots__ = (
-        "_child", "_conversation", "_gone", "_in_tunnel", "_link", "_most", "_octets", "_queue", "_reading", "_rest",
-        "_seconds", "_secure", "_site", "_taker", "_timer", "_variables", "_waiting", "_when_sent", "deadline",
+        "_asking", "_child", "_conversation", "_gone", "_in_tunnel", "_link", "_most", "_octets", "_queue", "_reading",
+        "_rest", "_seconds", "_secure", "_site", "_taker", "_timer", "_variables", "_waiting", "_when_sent", "deadline",
     )  # fmt: skip
 
     def __init__(self, site: Site, link: Link, conversation: "Asking[Ending]") -> None:
         self._site = site
         self._link = link
         self._conversation = conversation
+        self._asking: Task[list[bytes] | None] | None = None  # the loop itself would let go of it
         self._gone = False
         self._most = 0
         self._octets = 0
@@ -221,6 +222,21 @@ class Session:
         elif self._child:
             self._child.expire()
 
+    # the name server
+
+    def _look_up(self, request: requests.Lookup) -> object:
+        from qmailfork.system import lookups  # noqa: PLC0415  # few sites ask
+
+        self._asking = self._site.reactor.loop.create_task(
+            lookups.records(request.name, request.kinds, request.seconds)
+        )
+        self._asking.add_done_callback(self._answered)
+        return LATER
+
+    def _answered(self, asked: "Task[list[bytes] | None]") -> None:
+        self._asking = None
+        self.resume(asked.result())
+
     # the programs
 
     def _environment(self) -> dict[bytes, bytes]:
@@ -366,6 +382,7 @@ _ANSWERS: "dict[type, Callable[[Session, Any], object]]" = {
     requests.Listen: Session._listen,
     requests.Wait: Session._wait,
     requests.StartTls: Session._start_tls,
+    requests.Lookup: Session._look_up,
     requests.Run: Session._run,
     requests.Entrust: Session._entrust,
     requests.RunWarm: Session._run_warm,
