@@ -43,3 +43,16 @@ def test_one_clients_wait_is_its_own(driver: Driver, home: QmailHome) -> None:
         if waits.process:
             waits.process.terminate()
             wait_for(lambda: waits.process and waits.process.poll() is not None, what="the end of a wait by SIGTERM")
+
+
+def test_a_wait_ends_with_the_process_that_brought_the_session(home: QmailHome) -> None:
+    seen = home.path / "seen"
+    env = home.environment(TARPITCOUNT="1", TARPITDELAY="900", SMTPEXTFORK=f"fakes/record {seen}")
+    (handoff,) = [driver for driver in OURS if driver.name == "handoff"]
+    with handoff.open(home, env) as talk:
+        talk.client.read_line()
+        talk.client.send(b"MAIL FROM:<a@example.net>\r\nRCPT TO:<joe@joedomain.net>\r\n")
+        assert talk.client.read_line() == b"250 ok"
+        assert talk.process
+        talk.process.kill()
+        wait_for(seen.exists, what="the session to go on to its end")

@@ -16,11 +16,11 @@ from qmailfork.system.queue import Handover
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from asyncio import Task, TimerHandle
     from collections.abc import Callable
     from typing import Any
 
     from qmailfork.conversation.requests import Asking
+    from qmailfork.drivers.worker.idle import Idle
     from qmailfork.drivers.worker.secure import Secure
 
 LATER = object()  # the answer comes with a later event
@@ -32,15 +32,14 @@ class Session:
     """The driver of one conversation. `deadline` is when the client's patience, or ours with it, ends."""
 
     __slots__ = (
-        "_asking", "_child", "_conversation", "_gone", "_in_tunnel", "_link", "_most", "_octets", "_queue", "_reading",
-        "_rest", "_seconds", "_secure", "_site", "_taker", "_timer", "_variables", "_waiting", "_when_sent", "deadline",
+        "_child", "_conversation", "_gone", "_idle", "_in_tunnel", "_link", "_most", "_octets", "_queue", "_reading",
+        "_rest", "_seconds", "_secure", "_site", "_taker", "_variables", "_waiting", "_when_sent", "deadline",
     )  # fmt: skip
 
     def __init__(self, site: Site, link: Link, conversation: "Asking[Ending]") -> None:
         self._site = site
         self._link = link
         self._conversation = conversation
-        self._asking: Task[list[bytes] | None] | None = None  # the loop itself would let go of it
         self._gone = False
         self._most = 0
         self._octets = 0
@@ -50,10 +49,10 @@ class Session:
         self._seconds = 0.0
         self._secure: Secure | None = None
         self._taker: Callable[[bytes | None], None] | None = None  # of what the client sends; None: the conversation
-        self._timer: TimerHandle | None = None  # of a wait
         self._variables: dict[bytes, bytes] | None = None
         self._waiting = False  # the conversation waits for the client
         self._child: Wrapped | None = None
+        self._idle: Idle | None = None
         self._in_tunnel = False
         self._when_sent: Callable[[bool], None] | None = None
         self.deadline = NEVER
@@ -105,25 +104,24 @@ class Session:
         self._site.now = self._site.reactor.loop.time()  # the last tick's would cut the time short
         return self._exchange(request)
 
+    def _rest_awhile(self) -> "Idle":
+        if self._idle is None:
+            from qmailfork.drivers.worker.idle import Idle  # noqa: PLC0415  # few sites let clients wait
+
+            self._idle = Idle(self, self._site.reactor.loop)
+        return self._idle
+
     def _wait(self, request: requests.Wait) -> object:
         if self._gone:
             return None
+        idle = self._rest_awhile()
         reply = self._secure.seal(request.reply) if self._secure else request.reply
-        self.send(reply, lambda sent: self._pause(request.seconds if sent else 0.0))
+        self.send(reply, lambda sent: idle.pause(request.seconds if sent else 0.0))
         return LATER
 
-    def _wake(self) -> None:
-        """Make an end to a wait."""
-        if self._timer:
-            self._timer.cancel()
-            self._pause(0.0)
-
-    def _pause(self, seconds: float) -> None:
-        self._timer = self._site.reactor.loop.call_later(0.0 if self._gone else seconds, self._awake)
-
-    def _awake(self) -> None:
-        self._timer = None
-        self.resume(None)
+    def _look_up(self, request: requests.Lookup) -> object:
+        self._rest_awhile().look_up(request)
+        return LATER
 
     def resume_soon(self, answer: object) -> None:
         """Go on with `answer` in the next turn."""
@@ -199,20 +197,30 @@ class Session:
     def hang_up(self) -> None:
         """The client is gone, though its descriptors do not tell."""
         self._gone = True
-        self._wake()
-        if self._when_sent or self._waiting:
+        if self._idle:
+            self._idle.wake()
+        if self._when_sent:
+            self._site.reactor.loop.call_soon(self._stop_sending)
+        elif self._waiting:
             self.deadline = NEVER
             self._waiting = False
             self._site.reactor.loop.call_soon(self._take, b"")
 
+    def _stop_sending(self) -> None:
+        """The client takes no more of what is on its way."""
+        then, self._when_sent = self._when_sent, None
+        if then:
+            self.deadline = NEVER
+            self._site.reactor.ignore_writable(self._link.sink)
+            then(False)
+
     def expire(self) -> None:
         """The deadline is over."""
         self.deadline = NEVER
-        self._wake()
+        if self._idle:
+            self._idle.wake()
         if self._when_sent:
-            self._site.reactor.ignore_writable(self._link.sink)
-            then, self._when_sent = self._when_sent, None
-            then(False)
+            self._stop_sending()
         elif self._waiting:
             self._waiting = False
             self._take(None)
@@ -221,21 +229,6 @@ class Session:
             self.resume(None)
         elif self._child:
             self._child.expire()
-
-    # the name server
-
-    def _look_up(self, request: requests.Lookup) -> object:
-        from qmailfork.system import lookups  # noqa: PLC0415  # few sites ask
-
-        self._asking = self._site.reactor.loop.create_task(
-            lookups.records(request.name, request.kinds, request.seconds)
-        )
-        self._asking.add_done_callback(self._answered)
-        return LATER
-
-    def _answered(self, asked: "Task[list[bytes] | None]") -> None:
-        self._asking = None
-        self.resume(asked.result())
 
     # the programs
 
@@ -369,7 +362,7 @@ class Session:
             self._queue.close()
         if self._child:
             self._child.leave()
-        self._secure = self._taker = None  # they know the session, too
+        self._idle = self._secure = self._taker = None  # they know the session, too
         link = self._link
         self._site.reactor.close(link.source)
         if link.sink != link.source:
