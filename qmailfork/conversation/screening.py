@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     Check = Callable[[Session, Switches, Candidate], Asking[Event | None]]
     Plain = Callable[[Session, Switches, Candidate], Event | None]
 
+PLAIN = b"ESMTP"  # a session's protocol, before letters for what is special about it
 NOTORIOUS = 999  # TARPITDELAY's value that closes the connection
 NONE_GIVEN, EMPTY, OTHER_HOST = b"0", b"!", b"="  # the log's letters for what is wrong with a name
 PRESENT = frozenset((b"!", b".", b"=", b"A", b"M"))  # HELOCHECK's words that want a HELO at all
@@ -173,7 +174,7 @@ def _own_sender(session: Session, switches: Switches, candidate: Candidate) -> E
     """LOCALMFCHECK: whether a relay client has the sender that it gives."""
     if switches.own_senders is None:
         return None
-    session.protocol = session.protocol.removesuffix(b"M")
+    session.protocol = PLAIN + session.protocol[len(PLAIN) :].replace(b"M", b"")  # of the message before
     if not session.sender:
         return None
     if not owning.owns(session, switches, switches.own_senders):
