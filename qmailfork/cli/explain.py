@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -13,7 +14,7 @@ import click
 from qmailfork.cli import surroundings, words
 from qmailfork.cli.surroundings import text
 from qmailfork.conversation.conduct import converse
-from qmailfork.conversation.requests import Consult
+from qmailfork.conversation.requests import Consult, Lookup
 from qmailfork.conversation.settings import ControlFault
 from qmailfork.drivers import rehearsal, stdio
 from qmailfork.drivers.rehearsal import Rehearsal, Step
@@ -32,9 +33,12 @@ DECIDES = {
     b"Reject::DATA::Invalid_Size": "control/databytes, or DATABYTES, is smaller",
     b"Reject::SNDR::Bad_Helo": "HELOCHECK: control/badhelo has the client's name, or there is none",
     b"Reject::SNDR::DNS_Helo": "HELOCHECK: the client's name is not what DNS says",
+    b"Reject::SNDR::DNS_Helo_Temp": "HELOCHECK: DNS does not answer",
+    b"Reject::ORIG::DNS_MF": "MFDNSCHECK: DNS does not have the sender's domain",
+    b"Reject::ORIG::DNS_MF_Temp": "MFDNSCHECK: DNS does not answer",
     b"Reject::RCPT::Failed_Rcptto": "control/recipients knows no such recipient",
     b"Reject::RCPT::Bad_Rcptto": "control/badrcptto has the recipient",
-    b"Reject::RCPT::Toomany_Rcptto": "MAXRECIPIENTS are reached",
+    b"Reject::RCPT::Toomany_Rcptto": "MAXRECIPIENTS are reached, or TARPITCOUNT by recipients that do not exist",
     b"Reject::ORIG::Invalid_Mailfrom": "LOCALMFCHECK: the sender is not the client's own",
     b"Accept::ORIG::Local_Sender": "RELAYCLIENT is set, and the sender is the client's own (LOCALMFCHECK)",
     b"Accept::RCPT::Recipients_Cdb": "a cdb in control/recipients has the recipient",
@@ -107,7 +111,7 @@ class Explained:
         null = spawn.seal()
         driver = stdio.Driver(profile.environment(client, local), null, lambda event: None)
         words = rehearsal.client(given["helo"], given["sender"], list(given["recipients"]), MESSAGE)
-        held = Rehearsal(words, _pass if given["dry"] else driver.answer)
+        held = Rehearsal(words, _dry(driver) if given["dry"] else driver.answer)
         try:
             return held.drive(converse(profile.settings, profile.peer(client, local)))
         finally:
@@ -154,6 +158,11 @@ def _compiled(source: Any) -> bytes:
     return os.fsencode(path)
 
 
+def _dry(driver: stdio.Driver) -> Callable[[Any], object]:
+    """Asks what costs nothing, and takes it that checkers have no objection."""
+    return lambda request: driver.answer(request) if isinstance(request, Lookup) else _pass(request)
+
+
 def _pass(request: Any) -> Outcome:
     """What a checker that has no objection would have answered."""
     return Outcome(ANSWERED, 0, b"action=DUNNO\n\n") if isinstance(request, Consult) else Outcome(EXITED, 0)
@@ -186,6 +195,7 @@ def _as_json(step: Step) -> dict[str, Any]:
         "reply": [words.shown(line) for line in step.reply.rstrip(b"\r\n").split(b"\r\n")],
         "checkers": _checkers(step),
         "decides": _decisions(step),
+        "waits": step.waits,
         "log": [words.shown(event.condition) for event in step.events],
     }
 
@@ -211,6 +221,8 @@ def _show_step(step: Step, dry: bool) -> None:
     for check in _checkers(step):
         took = "would run" if dry else f"{check['ending']} after {words.milliseconds(check['ms'])}"
         click.echo(f"     {check['program']}: {took}")
+    if step.waits:
+        click.echo(f"     the client waits for {step.waits:g} s")
     for decision in _decisions(step):
         click.echo(f"     {decision}")
     for line in step.reply.rstrip(b"\r\n").split(b"\r\n"):

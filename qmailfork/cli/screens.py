@@ -19,7 +19,8 @@ def findings(controls: config.Controls, environment: Mapping[bytes, bytes]) -> I
     if switches is None:
         return
     if switches.check_name in (b"", b".") and switches.bad_names is None:
-        yield Finding(WARNING, "HELOCHECK", "there is no control/badhelo to look into", "list names that are not good")
+        what, why = "there is no control/badhelo to look into", "no client's name is refused by it"
+        yield Finding(WARNING, "HELOCHECK", what, why, "list names that are not good")
     if switches.own_senders == owning.BY_RULES:
         yield from _database("LOCALMFCHECK", switches, owning.RULES)
     if switches.recipients is not None:
@@ -28,7 +29,8 @@ def findings(controls: config.Controls, environment: Mapping[bytes, bytes]) -> I
 
 def _recipients(switches: Switches, known: recipients.Recipients) -> Iterator[Finding]:
     if not known.rules:
-        yield Finding(ERROR, RECIPIENTS, "it is empty, and no recipient exists", "name a cdb, or take the file away")
+        why = "no recipient exists, and all are refused"
+        yield Finding(ERROR, RECIPIENTS, "it is empty", why, "name a cdb, or take the file away")
     for rule in known.rules:
         if rule.kind == recipients.CDB:
             yield from _database(RECIPIENTS, switches, rule.source)
@@ -39,4 +41,4 @@ def _database(where: str, switches: Switches, path: bytes) -> Iterator[Finding]:
         switches.get(path, b"")
     except ControlFault as fault:
         mend = f"compile {words.shown(path)}; the path begins at qmail's home"
-        yield Finding(ERROR, where, f"{fault}; clients are told 421", mend)
+        yield Finding(ERROR, where, str(fault), "clients are told 421", mend)

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from qmailfork.cli.check import of_directory, tell
 from qmailfork.cli.services import scripts, steps, written
 from qmailfork.cli.services.plan import HANDOFF, KINDS, LISTENER, SMTP, SMTPS, STDIO, SUBMISSION, Plan
 from qmailfork.cli.services.settings import File
@@ -56,13 +57,16 @@ QUESTIONS = {  # option → what is asked on a terminal where it is not given
 @click.option("--set", "pairs", metavar="NAME=VALUE", multiple=True, help="One more variable of env/.")
 @click.option("--yes", is_flag=True, help="Ask nothing: what is not given has its default.")
 @click.option("--overwrite", is_flag=True, help="Replace files that differ, without asking.")
+@click.option("--check", "checks", is_flag=True, help="Write nothing: say what is wrong with DIRECTORY as it is.")
 @click.option("--json", "as_json", is_flag=True, help="Say it in JSON.")
-def service(directory: str, as_json: bool, yes: bool, overwrite: bool, **given: Any) -> None:
+def service(directory: str, checks: bool, as_json: bool, yes: bool, overwrite: bool, **given: Any) -> None:
     """Write a service directory for daemontools, runit or s6.
 
     What is not given is asked on a terminal. Exit status: 0, written; 1, written, and something is missing on this
     host; 2, not written, or a wrong argument.
     """  # fmt: skip
+    if checks:
+        tell(of_directory(os.fsencode(directory)), as_json)
     asks = sys.stdin.isatty() and sys.stdout.isatty() and not yes and not as_json
     plan = _plan(os.path.abspath(directory), given, asks)
     files = scripts.directories(plan)

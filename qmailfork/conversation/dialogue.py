@@ -44,8 +44,21 @@ def converse(settings: Settings, peer: Peer) -> "Asking[Ending]":
     yield from announce(session)
     if settings.tls and settings.tls.at_once and not (yield from _secure(session)):
         return Ending(b"", 1)
+    early = yield from early_talker(session)
+    if early:
+        return early
     session.owed.append(replies.greeting(settings.greeting))
     return (yield from hold(session, lambda line: _obey(session, line)))
+
+
+def early_talker(session: Session) -> "Asking[Ending | None]":
+    """GREETDELAY: the end of a client that could not wait for its greeting, None for all others."""
+    switches = session.settings.switches
+    if switches is None or not switches.greet_delay or session.settings.relay_suffix is not None:
+        return None
+    from qmailfork.conversation import screening  # noqa: PLC0415  # few sites have set a switch
+
+    return (yield from screening.hush(session, switches))
 
 
 def hold(session: Session, obey: "Callable[[bytes], Asking[bytes]]") -> "Asking[Ending]":

@@ -97,6 +97,9 @@ def converse(settings: Settings, peer: Peer) -> "Asking[Ending]":
     session = Session(settings, peer)
     child = Child(session)
     yield from dialogue.announce(session)
+    early = yield from dialogue.early_talker(session)
+    if early:
+        return early
     try:
         session.owed.append((yield from child.start()))
         return (yield from dialogue.hold(session, lambda line: _obey(child, line)))

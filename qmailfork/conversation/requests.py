@@ -25,6 +25,40 @@ class Exchange:
         self.most = most
 
 
+class Listen(Exchange):
+    """Say nothing, and see for `seconds` whether the client keeps silent, too: None then."""
+
+    __slots__ = ()
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(b"", seconds, 4096)
+
+
+class Wait:
+    """Send `reply` (may be empty), then let the client wait for `seconds`, whatever it sends. Answer: None."""
+
+    __slots__ = ("reply", "seconds")
+
+    def __init__(self, reply: bytes, seconds: float) -> None:
+        self.reply = reply
+        self.seconds = seconds
+
+
+class Lookup:
+    """Ask DNS for the records of `name` (UTF-8), of the first of `kinds` that it has any of, for at most `seconds`.
+
+    Answer: what they say (hosts of MX records, with a dot at their end, addresses), empty where there are none for
+    sure; None where DNS does not tell for the moment.
+    """
+
+    __slots__ = ("kinds", "name", "seconds")
+
+    def __init__(self, name: bytes, kinds: tuple[str, ...], seconds: float) -> None:
+        self.name = name
+        self.kinds = kinds
+        self.seconds = seconds
+
+
 class Run:
     """Run a program: `argv` with `environment` over the session's (None takes a variable away), for at most `seconds`.
 
@@ -215,7 +249,10 @@ class Ending:
         self.status = status
 
 
-Request = Exchange | StartTls | Run | Consult | Open | Write | Finish | Abandon | Start | Tell | Hear | Tunnel | Note
+Request = (
+    Exchange | Wait | StartTls | Lookup | Run | Consult | Open | Write | Finish | Abandon | Start | Tell | Hear | Tunnel
+    | Note
+)  # fmt: skip
 if TYPE_CHECKING:
     from collections.abc import Generator
     from typing import Any, TypeVar

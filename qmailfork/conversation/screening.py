@@ -5,11 +5,13 @@ depends on whether it relays: its "split horizon".
 """
 
 from qmailfork.conversation import owning, policy
-from qmailfork.conversation.checking import Candidate
+from qmailfork.conversation.checking import Candidate, Hangup
+from qmailfork.conversation.requests import Ending, Listen, Lookup, Wait
 from qmailfork.conversation.session import Session
-from qmailfork.conversation.switches import Switches
+from qmailfork.conversation.switches import Screened, Switches
 from qmailfork.programs import events, recipients, refusals
 from qmailfork.programs.journal import Event
+from qmailfork.smtp import address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,8 +22,15 @@ if TYPE_CHECKING:
     Check = Callable[[Session, Switches, Candidate], Asking[Event | None]]
     Plain = Callable[[Session, Switches, Candidate], Event | None]
 
+NOTORIOUS = 999  # TARPITDELAY's value that closes the connection
 NONE_GIVEN, EMPTY, OTHER_HOST = b"0", b"!", b"="  # the log's letters for what is wrong with a name
 PRESENT = frozenset((b"!", b".", b"=", b"A", b"M"))  # HELOCHECK's words that want a HELO at all
+ADDRESS, MAIL = ("A", "AAAA"), ("MX", "A", "AAAA")
+IN_DNS = {b"A": ADDRESS, b"M": MAIL}  # those that ask DNS, and for what
+NULL_MX = [b"."]
+DNS_SECONDS = 20.0
+LONGEST_NAME = 253  # octets of a domain name
+MOST_NAMES = 100  # that one session may keep
 LISTED = frozenset((b"", b".", b"=", b"A", b"M"))  # those that look into badhelo
 
 
@@ -33,6 +42,23 @@ def screen(session: Session, switches: Switches, candidate: Candidate) -> "Askin
         if refused:
             return (yield from session.refuse(refused))
     return b""
+
+
+def hush(session: Session, switches: Switches) -> "Asking[Ending | None]":
+    """GREETDELAY: the end of a client that speaks before its greeting, None for one that keeps silent."""
+    said = yield Listen(switches.greet_delay)
+    if said is None:
+        return None
+    if not said:
+        yield from session.say(1, b"read error or connection closed")
+        return Ending(b"", 1)
+    return Ending((yield from session.refuse(refusals.early_talker())), 1)
+
+
+def _found(session: Session) -> Screened:
+    if session.screened is None:
+        session.screened = Screened()
+    return session.screened
 
 
 def _plain(check: "Plain") -> "Check":
@@ -47,7 +73,6 @@ def _plain(check: "Plain") -> "Check":
 
 def _name(session: Session, switches: Switches, candidate: Candidate) -> "Asking[Event | None]":
     """HELOCHECK: what the client calls itself."""
-    yield from ()
     word, name, recipient = switches.check_name, session.helo, candidate.envelope.recipient
     if word is None:
         return None
@@ -62,12 +87,68 @@ def _name(session: Session, switches: Switches, candidate: Candidate) -> "Asking
         return refusals.bad_name(recipient, how)
     if word == b"=" and name.lower() != session.peer.host.lower():
         return refusals.unknown_name(recipient, OTHER_HOST)
+    if word in IN_DNS:
+        return (yield from _name_in_dns(session, name, word, recipient))
     return None
+
+
+def _name_in_dns(session: Session, name: bytes, word: bytes, recipient: bytes) -> "Asking[Event | None]":
+    found = yield from _records(session, name, IN_DNS[word])
+    if found is None:
+        return refusals.name_later(recipient, word)
+    return None if found else refusals.unknown_name(recipient, word)
+
+
+def _sender_in_dns(session: Session, switches: Switches, candidate: Candidate) -> "Asking[Event | None]":
+    """MFDNSCHECK: the sender's domain has to be able to get mail (RFC 5321 section 5.1, RFC 7505 section 4.2)."""
+    sender, recipient = session.sender, candidate.envelope.recipient
+    if not switches.sender_in_dns or not sender or (switches.bad_senders and switches.bad_senders.exempt(sender)):
+        return None
+    found = yield from _records(session, address.domain(sender) if b"@" in sender else sender, MAIL)
+    if found is None:
+        return refusals.sender_later(recipient)
+    return None if found and found != NULL_MX else refusals.no_such_sender(recipient)
+
+
+def _is_literal(name: bytes) -> bool:
+    try:
+        return bool(address.literal(b"@" + name)) or (name[:6].lower() == b"[ipv6:" and name.endswith(b"]"))
+    except address.SyntaxFault:
+        return False
+
+
+def _records(session: Session, name: bytes, kinds: tuple[str, ...]) -> "Asking[list[bytes] | None]":
+    """What DNS says of `name`, asked once in a session; an address literal stands for itself."""
+    if _is_literal(name):
+        return [name]
+    known = _found(session).names
+    key = name.lower(), kinds
+    if key not in known:
+        if len(known) >= MOST_NAMES:
+            known.clear()
+        known[key] = (yield Lookup(name, kinds, DNS_SECONDS)) if len(name) <= LONGEST_NAME else []
+    return known[key]
 
 
 def _gateway(session: Session, switches: Switches, candidate: Candidate) -> Event | None:
     """rcpthosts."""
     return None if candidate.envelope.local else events.no_gateway(candidate.envelope.recipient)
+
+
+def _tarpit(session: Session, switches: Switches, candidate: Candidate) -> "Asking[Event | None]":
+    """TARPITCOUNT and TARPITDELAY. Raises Hangup."""
+    if not switches.tarpit_count:
+        return None
+    refused = refusals.too_many(candidate.envelope.recipient)
+    if _found(session).failed >= switches.tarpit_count:
+        if switches.tarpit_delay != NOTORIOUS:
+            return refused
+        session.owed.append((yield from session.refuse(refused)))
+        raise Hangup
+    if session.tried >= switches.tarpit_count and 0 < switches.tarpit_delay < NOTORIOUS:
+        yield Wait(b"".join(session.owed), switches.tarpit_delay)
+        session.owed.clear()
+    return None
 
 
 def _mailbox(session: Session, switches: Switches, candidate: Candidate) -> "Asking[Event | None]":
@@ -83,6 +164,7 @@ def _mailbox(session: Session, switches: Switches, candidate: Candidate) -> "Ask
         ):
             candidate.listed = recipients.LISTED[rule.kind]
             return None
+    _found(session).failed += 1
     return refusals.no_mailbox(recipient, switches.later)
 
 
@@ -123,4 +205,4 @@ def _too_many(session: Session, switches: Switches, candidate: Candidate) -> Eve
 
 _ALL: "tuple[Check, ...]" = (_plain(_bad_sender), _plain(_bad_recipient), _plain(_too_many))
 _RELAY: "tuple[Check, ...]" = (_plain(_own_sender), *_ALL)
-_OTHERS: "tuple[Check, ...]" = (_name, _plain(_gateway), _mailbox, *_ALL)
+_OTHERS: "tuple[Check, ...]" = (_name, _sender_in_dns, _plain(_gateway), _tarpit, _mailbox, *_ALL)

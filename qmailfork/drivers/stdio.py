@@ -3,7 +3,7 @@
 import posix
 import select
 import sys
-from time import gmtime, monotonic
+from time import gmtime, monotonic, sleep
 
 from qmailfork.conversation import requests
 from qmailfork.conversation.conduct import converse
@@ -97,7 +97,10 @@ class Driver:
         self._wrapped: Wrapped | None = None
         self._answers: dict[type, Callable[[Any], object]] = {
             requests.Exchange: self._exchange,
+            requests.Listen: self._exchange,
+            requests.Wait: self._wait,
             requests.StartTls: self._start_tls,
+            requests.Lookup: self._look_up,
             requests.Run: self._run,
             requests.RunWarm: self._run,  # nothing here outlives the session
             requests.Consult: self._consult,
@@ -139,6 +142,10 @@ class Driver:
             return self._secure.receive(request.most, request.seconds)
         return _receive(request.most, request.seconds)
 
+    def _wait(self, request: requests.Wait) -> None:
+        if self._send(request.reply, config.SECONDS):
+            sleep(request.seconds)
+
     def _send(self, reply: bytes, seconds: float) -> bool:
         return _send(self._secure.seal(reply) if self._secure else reply, seconds)
 
@@ -162,6 +169,11 @@ class Driver:
             self._secure = answer
             return requests.Secured(answer.facts)
         return answer
+
+    def _look_up(self, request: requests.Lookup) -> list[bytes] | None:
+        from qmailfork.system import names  # noqa: PLC0415  # the library is dearer than the session
+
+        return names.look_up(request.name, request.kinds, request.seconds)
 
     def _run(self, request: requests.Run) -> Outcome:
         began = monotonic()

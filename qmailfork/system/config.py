@@ -23,8 +23,9 @@ SECONDS = 1200
 CHILD_SECONDS = 300.0  # RFC 5321 section 4.5.3.2: what a client waits for most replies
 TLS_WORDS = frozenset((b"CERTFILE", b"FORCETLS", b"SMTPS", b"SSL_PROTOCOL", b"TLSREQUIRED", b"UCSPITLS"))
 SWITCHES = frozenset((
-    b"BADHELO", b"HELOCHECK", b"LOCALMFCHECK", b"MAXRECIPIENTS", b"RECIPIENTS450", b"REPLY_BADMAILFROM",
-    b"REPLY_BADRCPTTO", b"REPLY_HELO", b"REPLY_MAILBOX", b"REPLY_MAXSIZE", b"REPLY_NOGATEWAY", b"REPLY_SENDERINVALID",
+    b"BADHELO", b"GREETDELAY", b"HELOCHECK", b"LOCALMFCHECK", b"MAXRECIPIENTS", b"MFDNSCHECK", b"RECIPIENTS450",
+    b"REPLY_BADMAILFROM", b"REPLY_BADRCPTTO", b"REPLY_HELO", b"REPLY_MAILBOX", b"REPLY_MAXSIZE", b"REPLY_NOGATEWAY",
+    b"REPLY_SENDEREXIST", b"REPLY_SENDERINVALID", b"TARPITCOUNT", b"TARPITDELAY",
 ))  # fmt: skip
 LISTS = (b"badhelo", b"badrcptto", b"recipients")  # spamcontrol's control files
 PATTERNS = (b"*", b"?", b"[", b"\\", b"\n!", b"\n~", b"+\n", b"-\n", b"=\n")  # what spamcontrol reads in badmailfrom

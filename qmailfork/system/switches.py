@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 NAMES = config.SWITCHES
 MOST = 1_000_000_000
+LONGEST_GREETING = 300  # seconds that a client waits for its greeting (RFC 5321 section 4.5.3.2.1)
+LONGEST_TARPIT = 999
 NAME_WORDS = frozenset((b"", b"!", b".", b"=", b"A", b"M"))
 TEXTS = {
     b"REPLY_BADMAILFROM": replies.BAD_SENDER,
@@ -19,6 +21,7 @@ TEXTS = {
     b"REPLY_MAILBOX": replies.NO_MAILBOX,
     b"REPLY_MAXSIZE": replies.TOO_BIG,
     b"REPLY_NOGATEWAY": replies.NO_GATEWAY,
+    b"REPLY_SENDEREXIST": replies.NO_SUCH_SENDER,
     b"REPLY_SENDERINVALID": replies.NOT_OWN_SENDER,
 }
 
@@ -35,8 +38,12 @@ def read(controls: "config.Controls", environment: "Mapping[bytes, bytes]", comp
     result.bad_names, result.recipients, result.get = lists.bad_names, lists.recipients, lists.databases.get
     result.check_name = said.word(b"HELOCHECK" if b"HELOCHECK" in environment else b"BADHELO")
     result.own_senders = environment.get(b"LOCALMFCHECK")
+    result.sender_in_dns = b"MFDNSCHECK" in environment
     result.later = b"RECIPIENTS450" in environment
     result.most_recipients = said.number(b"MAXRECIPIENTS", MOST)
+    result.tarpit_count = said.number(b"TARPITCOUNT", MOST)
+    result.tarpit_delay = said.number(b"TARPITDELAY", LONGEST_TARPIT)
+    result.greet_delay = said.number(b"GREETDELAY", LONGEST_GREETING)
     result.replies = {
         reply: replies.with_text(reply, environment[name]) for name, reply in TEXTS.items() if environment.get(name)
     }

@@ -32,7 +32,7 @@ def call(home: QmailHome, command: str, *words: str, **variables: str) -> subpro
 def test_findings(home: QmailHome, variables: dict[str, str], files: dict[str, str], where: str, what: str) -> None:
     home.control(**files)
     done = call(home, "check", **variables)
-    assert [one["what"] for one in json.loads(done.stdout) if one["where"] == where and what in one["what"]], done
+    assert [one for one in json.loads(done.stdout) if one["where"] == where and what in one["what"] + one["why"]], done
 
 
 def test_all_is_well(home: QmailHome) -> None:

@@ -13,7 +13,7 @@ tcp.smtp.cdb: tcp.smtp
 \ttcprules tcp.smtp.cdb tcp.smtp.tmp < tcp.smtp
 
 check: tcp.smtp.cdb
-\tqmailfork check --env-dir env --rules tcp.smtp
+\tqmailfork check .
 
 show: tcp.smtp.cdb
 \tTCPREMOTEIP=$(IP) tcprulescheck tcp.smtp.cdb

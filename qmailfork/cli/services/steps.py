@@ -61,7 +61,7 @@ def following(plan: Plan, compiled: bool) -> list[str]:
     commands = _controls(plan)
     if not compiled:
         commands.append(f"make -C {quoted}")
-    commands.append(f"cd {quoted} && qmailfork check --env-dir env --rules tcp.smtp")
+    commands.append(f"qmailfork check {quoted}")
     place = next((there for there in supervisor.scanned if os.path.isdir(there)), supervisor.scanned[0])
     for directory in (plan.warm, plan.directory) if plan.kind == HANDOFF else (plan.directory,):
         link = f"{place}/{os.path.basename(directory)}"
