@@ -72,6 +72,16 @@ class Carried:
         self._unread = arrived[request.most :]
         return arrived[: request.most]
 
+    def _listen(self, request: requests.Listen) -> bytes | None:
+        return None if self._chance.random() < 0.8 else self._exchange(request)
+
+    def _wait(self, request: requests.Wait) -> None:
+        self.said.append(request.reply)
+
+    def _lookup(self, request: requests.Lookup) -> list[str] | None:
+        self.done.append(("Lookup", request.name, request.kinds))
+        return self._chance.choice((["mx.example.net."], [], [], None))
+
     def _program(self, request: Any) -> Outcome:
         self.done.append((type(request).__name__, request.argv, tuple(sorted(request.environment))))
         for name, value in request.environment.items():
@@ -187,6 +197,9 @@ def is_envelope(envelope: bytes) -> bool:
 
 _ANSWERS: dict[type, Any] = {
     requests.Exchange: Carried._exchange,
+    requests.Listen: Carried._listen,
+    requests.Wait: Carried._wait,
+    requests.Lookup: Carried._lookup,
     requests.StartTls: Carried._start_tls,
     requests.Run: Carried._program,
     requests.RunWarm: Carried._program,
