@@ -62,18 +62,32 @@ class Lookup:
 class Run:
     """Run a program: `argv` with `environment` over the session's (None takes a variable away), for at most `seconds`.
 
-    Its descriptor 0 is /dev/null, 2 the log, 1 the log too where `captured` is another one.
+    Its descriptor 0 is /dev/null, 2 the log, 1 the log too where `captured` is another one. `fence` is the program,
+    with its arguments, that is started in its place and becomes it; empty for none.
     Answer: its Outcome, with at most OUTPUT octets of its descriptor `captured`.
     """
 
     OUTPUT = 65536
-    __slots__ = ("argv", "captured", "environment", "seconds")
+    __slots__ = ("argv", "captured", "environment", "fence", "seconds")
 
-    def __init__(self, argv: list[bytes], environment: "Variables", seconds: float, captured: int = 1) -> None:
+    def __init__(
+        self,
+        argv: list[bytes],
+        environment: "Variables",
+        seconds: float,
+        captured: int = 1,
+        fence: tuple[bytes, ...] = (),
+    ) -> None:
         self.argv = argv
         self.environment = environment
         self.seconds = seconds
         self.captured = captured
+        self.fence = fence
+
+    @property
+    def command(self) -> list[bytes]:
+        """What is started: `argv`, behind the `fence`."""
+        return [*self.fence, *self.argv] if self.fence else self.argv
 
 
 class RunWarm(Run):

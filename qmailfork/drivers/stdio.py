@@ -189,7 +189,7 @@ class Driver:
             environment = spawn.merged(self._environment, request.environment)
             log = () if request.captured == 1 else ((self._errors, 1),)
             pid = spawn.launch(
-                request.argv, environment, ((self._null, 0), (self._errors, 2), *log, (its, request.captured))
+                request.command, environment, ((self._null, 0), (self._errors, 2), *log, (its, request.captured))
             )
             return children.outcome(pid, ours, request.seconds, request.OUTPUT, began)
         finally:

@@ -126,7 +126,7 @@ class Run:
         self._done = done
         self._timer: asyncio.TimerHandle | None = None
         try:
-            self._pid, pipe = spawn.capture(request.argv, environment, null, errors, request.captured)
+            self._pid, pipe = spawn.capture(request.command, environment, null, errors, request.captured)
         except OSError as fault:
             unstarted = Outcome(UNSTARTED, fault.errno or 0, b"", self._milliseconds())
             reactor.loop.call_soon(done, unstarted)
