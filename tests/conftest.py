@@ -3,10 +3,14 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.listeners import LISTENERS, WRAPPERS
 from tests.support import QmailHome, build_fakes
+
+hypothesis.settings.register_profile("untimed", deadline=None)  # other tests may have the machine just now
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
