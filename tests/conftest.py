@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import hypothesis
 import pytest
+from hypothesis import settings
 
 from tests.listeners import LISTENERS, WRAPPERS
 from tests.support import QmailHome, build_fakes
 
-hypothesis.settings.register_profile("untimed", deadline=None)  # other tests may have the machine just now
-hypothesis.settings.load_profile("untimed")
+settings.register_profile("untimed", deadline=None)  # a machine at work is no fault of the code
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
