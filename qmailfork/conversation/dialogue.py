@@ -212,14 +212,22 @@ def admit_sender(session: Session, argument: bytes) -> "Asking[tuple[bytes, int,
     return sender, int(size), parameters
 
 
+def unidentified(session: Session) -> "Asking[bytes]":
+    """The refusal of MAIL from a client that has yet to say who it is, empty where it need not."""
+    if not session.settings.auth or not session.settings.auth.required or session.user is not None:
+        return b""
+    yield session.note(events.auth_missing())
+    return replies.AUTH_REQUIRED
+
+
 def _mail(session: Session, argument: bytes) -> "Asking[bytes]":
     tls = session.settings.tls
     if tls and tls.required and not session.secured:
         yield session.note(events.tls_missing())
         return replies.TLS_REQUIRED
-    if session.settings.auth and session.settings.auth.required and session.user is None:
-        yield session.note(events.auth_missing())
-        return replies.AUTH_REQUIRED
+    refusal = yield from unidentified(session)
+    if refusal:
+        return refusal
     found = yield from admit_sender(session, argument)
     if isinstance(found, bytes):
         return found
