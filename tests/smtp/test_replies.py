@@ -40,6 +40,7 @@ SENTENCES = {
     "EARLY": b"554 sorry, you spoke before my greeting (#5.5.1)",
     "DNS_LATER": b"451 DNS temporary failure (#4.3.0)",
     "NO_SUCH_SENDER": b"553 sorry, your envelope sender must exist (#5.7.1)",
+    "MAILBOX_LATER": b"451 unable to check recipients (#4.3.0)",
     "TIMEOUT": b"451 timeout (#4.4.2)",
     "STRAY_NEWLINE": b"451 See https://cr.yp.to/docs/smtplf.html.",
     "NO_QUEUE": b"451 qqt failure (#4.3.0)",
