@@ -90,6 +90,20 @@ class Run:
         return [*self.fence, *self.argv] if self.fence else self.argv
 
 
+class Entrust(Run):
+    """The same for a program that reads a `secret` of at the MOST so many octets on its descriptor 3, up to the end.
+
+    Nobody else can see it: it is in no file, environment or argument (checkpassword(8)).
+    """
+
+    MOST = 512  # what checkpassword(8) reads, and what a pipe takes without anybody reading
+    __slots__ = ("secret",)
+
+    def __init__(self, argv: list[bytes], environment: "Variables", seconds: float, secret: bytes) -> None:
+        super().__init__(argv, environment, seconds)
+        self.secret = secret
+
+
 class RunWarm(Run):
     """The same for a Python program that a driver may keep imported: nobody can tell the difference but by the time."""
 

@@ -45,7 +45,8 @@ def site(environment: Mapping[bytes, bytes] | None = None, **changes: Any) -> Se
         "greeting": b"mail.joedomain.net", "local_host": b"mail.joedomain.net", "seconds": 1200,
         "is_mine": lambda ip: ip == b"192.0.2.1", "bad_senders": frozenset(), "databytes": 0, "loglevel": 0,
         "rcpthosts": frozenset([b"joedomain.net"]), "more_rcpthosts": None, "relay_suffix": None,
-        "queue": b"bin/qmail-queue", "checkers": Contract(environment or {}), "tls": None, "switches": None,
+        "queue": b"bin/qmail-queue", "checkers": Contract(environment or {}), "tls": None, "auth": None,
+        "switches": None,
     }  # fmt: skip
     for name, value in {**defaults, **changes}.items():
         setattr(settings, name, value)
