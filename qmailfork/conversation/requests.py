@@ -48,7 +48,7 @@ class Lookup:
     """Ask DNS for the records of `name` (UTF-8), of the first of `kinds` that it has any of, for at most `seconds`.
 
     Answer: what they say (hosts of MX records, with a dot at their end, addresses), empty where there are none for
-    sure; None where DNS does not tell for the moment.
+    sure; None where DNS does not tell for the moment; a ControlFault where it cannot be asked here.
     """
 
     __slots__ = ("kinds", "name", "seconds")

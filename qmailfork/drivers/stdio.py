@@ -171,9 +171,11 @@ class Driver:
             return requests.Secured(answer.facts)
         return answer
 
-    def _look_up(self, request: requests.Lookup) -> list[bytes] | None:
-        from qmailfork.system import names  # noqa: PLC0415  # the library is dearer than the session
-
+    def _look_up(self, request: requests.Lookup) -> list[bytes] | ControlFault | None:
+        try:
+            from qmailfork.system import names  # noqa: PLC0415  # the library is dearer than the session
+        except ControlFault as fault:
+            return fault
         return names.look_up(request.name, request.kinds, request.seconds)
 
     def _run(self, request: requests.Run) -> Outcome:
