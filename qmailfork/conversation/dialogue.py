@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from qmailfork.conversation.requests import Asking
+    from qmailfork.programs.verdict import Variables
 
 _ANYWHERE: dict[bytes, str | bytes] = {HELO: FRESH, EHLO: FRESH, MAIL: SENDER, RSET: FRESH, STARTTLS: FRESH}
 STEPS: dict[str, dict[bytes, str | bytes]] = {
@@ -168,6 +169,10 @@ def _extensions(session: Session) -> "Asking[tuple[bytes, ...]]":
 
         if (yield from encryption.offered(session, session.settings.tls)):
             offers += (b"STARTTLS",)
+    if session.settings.extensions or session.settings.switches:
+        from qmailfork.conversation import extensions  # noqa: PLC0415  # few sites turn one on
+
+        offers += extensions.offered(session) + extensions.limits(session)
     return offers
 
 
@@ -191,6 +196,20 @@ def admit_sender(session: Session, argument: bytes) -> "Asking[tuple[bytes, int,
     return sender, int(size), parameters
 
 
+def requires_tls(parameters: bytes) -> bool:
+    """Whether MAIL asks for what only RFC 8689 can promise."""
+    return bool(parameters) and b"requiretls" in parameters.lower().split()
+
+
+def told(session: Session, sender: bytes, parameters: bytes) -> "Asking[Variables | bytes]":
+    """What programs find of the parameters of MAIL, or the reply that refuses them."""
+    if not session.settings.extensions:
+        return {}
+    from qmailfork.conversation import extensions  # noqa: PLC0415  # few sites turn one on
+
+    return (yield from extensions.mail(session, sender, parameters))
+
+
 def _mail(session: Session, argument: bytes) -> "Asking[bytes]":
     tls = session.settings.tls
     if tls and tls.required and not session.secured:
@@ -199,8 +218,14 @@ def _mail(session: Session, argument: bytes) -> "Asking[bytes]":
     found = yield from admit_sender(session, argument)
     if isinstance(found, bytes):
         return found
-    sender, size, _ = found
-    session.begin(sender, size)
+    sender, size, parameters = found
+    if requires_tls(parameters):
+        yield from session.say(3, b"refused: MAIL with REQUIRETLS")
+        return replies.NO_REQUIRETLS
+    facts = yield from told(session, sender, parameters)
+    if isinstance(facts, bytes):
+        return facts
+    session.begin(sender, size, facts)
     if session.settings.loglevel >= 2:
         yield session.note(events.sender_accepted(sender))
     return replies.OK
