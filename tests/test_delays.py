@@ -7,6 +7,7 @@ import pytest
 from tests.registry import DRIVERS, OURS
 from tests.servers import Driver
 from tests.support import QmailHome, wait_for
+from tests.tlsclient import certificate, over_tls
 
 GREETING = b"220 mail.joedomain.net ESMTP"
 ours = pytest.mark.parametrize("driver", [each for each in DRIVERS if each.ours], ids=lambda driver: driver.name)
@@ -56,3 +57,18 @@ def test_a_wait_ends_with_the_process_that_brought_the_session(home: QmailHome) 
         assert talk.process
         talk.process.kill()
         wait_for(seen.exists, what="the session to go on to its end")
+
+
+@pytest.mark.parametrize("driver", OURS, ids=lambda driver: driver.name)
+def test_so_it_is_under_tls(driver: Driver, home: QmailHome) -> None:
+    trusted = certificate(home)
+    env = home.environment(SMTPS="1", GREETDELAY="1", TARPITCOUNT="1", TARPITDELAY="1")
+    with driver.open(home, env) as talk:
+        client = over_tls(talk.client, trusted)
+        assert client.read_line() == GREETING
+        client.send(b"MAIL FROM:<a@example.net>\r\nRCPT TO:<joe@joedomain.net>\r\nQUIT\r\n")
+        assert client.rest() == b"250 ok\r\n250 ok\r\n221 mail.joedomain.net\r\n"
+    with driver.open(home, {**env, "GREETDELAY": "60"}) as talk:
+        client = over_tls(talk.client, trusted)
+        client.send(b"EHLO foo\r\n")
+        assert client.rest().startswith(b"554 ")

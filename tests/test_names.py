@@ -1,5 +1,8 @@
 """MFDNSCHECK and HELOCHECK=A, =M in every driver, with a real name server where resolvers look for one."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
@@ -12,7 +15,7 @@ from tests.nameserver import Nameserver, serving
 from tests.privatenetwork import bind, in_private
 from tests.servers import Talk, stdio
 from tests.smtpclient import Client
-from tests.support import QmailHome, wait_for
+from tests.support import QmailHome, qmailfork, run_session, smtpd, wait_for
 
 Open = Callable[[QmailHome, dict[str, str]], AbstractContextManager[Talk]]
 DRIVERS = ("stdio", "listener", "handoff")
@@ -135,3 +138,27 @@ def test_a_look_up_holds_up_nobody_else(driver: str, home: QmailHome) -> None:
 def test_without_an_answer_nothing_is_known(tmp_path: Path) -> None:
     with dns(tmp_path):
         assert names.look_up(b"mute.example", ("MX",), 0.2) is None
+
+
+@in_private
+def test_explain_asks_dns_and_tells_what_it_means(home: QmailHome) -> None:
+    env = home.environment(PATH=os.environ["PATH"], MFDNSCHECK="", GREETDELAY="60")
+    for sender, decides in (("a@nowhere.example", "MFDNSCHECK"), ("a@good.example", "")):
+        words = ["--ip", "203.0.113.7", "--from", sender, "--to", "joe@joedomain.net"]
+        with dns(home.path):
+            argv = qmailfork("explain", "--dry", *words)
+            done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == (1 if decides else 0), done
+        assert decides in done.stdout
+        assert "the client waits for 60 s" in done.stdout
+
+
+def test_a_host_without_the_library(home: QmailHome, tmp_path: Path) -> None:
+    """The session ends with 421, and the log says what is missing."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "bare")], check=True)
+    argv = [str(tmp_path / "bare" / "bin" / "python"), *smtpd()[1:]]
+    said = b"MAIL FROM:<a@good.example>\r\n" + RCPT.encode() + b"\r\n"
+    session = run_session(argv, home.environment(MFDNSCHECK=""), said)
+    assert session.output.splitlines()[-1] == b"421 unable to read controls (#4.3.0)"
+    assert "Error::SNDR::Controls" in session.log[0]
+    assert "dns.resolver?is?not?installed" in session.log[0]

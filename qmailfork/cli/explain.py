@@ -42,6 +42,8 @@ DECIDES = {
     b"Reject::ORIG::Invalid_Mailfrom": "LOCALMFCHECK: the sender is not the client's own",
     b"Accept::ORIG::Local_Sender": "RELAYCLIENT is set, and the sender is the client's own (LOCALMFCHECK)",
     b"Accept::RCPT::Recipients_Cdb": "a cdb in control/recipients has the recipient",
+    b"Accept::RCPT::Recipients_Pam": "a program in control/recipients knows the recipient",
+    b"Error::RCPT::Recipients_Pam": "a program in control/recipients does not tell",
     b"Accept::RCPT::Recipients_Wild": "control/recipients takes every recipient of the domain",
     b"Accept::SNDR::Relay_Client": "RELAYCLIENT is set: control/rcpthosts does not count",
 }

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from qmailfork.cli import words
+from qmailfork.cli.checks import lists
 from qmailfork.cli.finding import ERROR, WARNING, Finding
 from qmailfork.conversation import owning
 from qmailfork.conversation.settings import ControlFault
@@ -34,6 +35,8 @@ def _recipients(switches: Switches, known: recipients.Recipients) -> Iterator[Fi
     for rule in known.rules:
         if rule.kind == recipients.CDB:
             yield from _database(RECIPIENTS, switches, rule.source)
+        elif rule.kind == recipients.PROGRAM:
+            yield from lists.program(RECIPIENTS, (rule.argv or [b""])[0])
 
 
 def _database(where: str, switches: Switches, path: bytes) -> Iterator[Finding]:

@@ -95,7 +95,7 @@ def _question(session: Session, candidate: Candidate, checker: Checker) -> Run |
         return Consult(checker.address, question, checker.end, seconds)
     environment = {**session.variables, **session.facts, **candidate.facts, **checker.environment(candidate.envelope)}
     run = RunWarm if checker.warm else Run
-    return run(checker.argv, environment, seconds, checker.captured)
+    return run(checker.argv, environment, seconds, checker.captured, contract.fence)
 
 
 def _heed(session: Session, candidate: Candidate, checker: Checker, verdict: Verdict) -> "Asking[bytes]":

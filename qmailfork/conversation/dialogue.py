@@ -2,8 +2,9 @@
 
 The theory, as in qmail-smtpd: a session is FRESH until MAIL is accepted, then has a SENDER, then is READY once a
 recipient is accepted. HELO, EHLO, RSET, STARTTLS and DATA make it FRESH again; DATA does so whatever became of the
-message. A MAIL that is refused changes nothing. STEPS is the whole of it: for each state and verb the next state,
-which is entered when the reply is positive, or the reply that refuses the verb in that state.
+message. AUTH has its place where it is FRESH. A MAIL that is refused changes nothing. STEPS is the whole of it: for
+each state and verb the next state, which is entered when the reply is positive, or the reply that refuses the verb in
+that state.
 """
 
 from qmailfork.conversation import checking, message, policy, recipient
@@ -13,7 +14,7 @@ from qmailfork.conversation.settings import ControlFault, Settings
 from qmailfork.programs import events
 from qmailfork.programs.peer import Peer
 from qmailfork.smtp import address, commands, replies
-from qmailfork.smtp.commands import DATA, EHLO, HELO, HELP, MAIL, NOOP, QUIT, RCPT, RSET, STARTTLS, VRFY
+from qmailfork.smtp.commands import AUTH, DATA, EHLO, HELO, HELP, MAIL, NOOP, QUIT, RCPT, RSET, STARTTLS, VRFY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,15 +27,15 @@ _ANYWHERE: dict[bytes, str | bytes] = {HELO: FRESH, EHLO: FRESH, MAIL: SENDER, R
 STEPS: dict[str, dict[bytes, str | bytes]] = {
     FRESH: {
         **_ANYWHERE, RCPT: replies.MAIL_FIRST, DATA: replies.MAIL_FIRST,
-        NOOP: FRESH, VRFY: FRESH, HELP: FRESH, QUIT: FRESH,
+        NOOP: FRESH, VRFY: FRESH, HELP: FRESH, QUIT: FRESH, AUTH: FRESH,
     },
     SENDER: {
         **_ANYWHERE, RCPT: READY, DATA: replies.RCPT_FIRST,
-        NOOP: SENDER, VRFY: SENDER, HELP: SENDER, QUIT: SENDER,
+        NOOP: SENDER, VRFY: SENDER, HELP: SENDER, QUIT: SENDER, AUTH: replies.AUTH_IN_MAIL,
     },
     READY: {
         **_ANYWHERE, RCPT: READY, DATA: FRESH,
-        NOOP: READY, VRFY: READY, HELP: READY, QUIT: READY,
+        NOOP: READY, VRFY: READY, HELP: READY, QUIT: READY, AUTH: replies.AUTH_IN_MAIL,
     },
 }  # fmt: skip
 
@@ -113,13 +114,17 @@ def announce(session: Session) -> "Asking[None]":
 
 def _obey(session: Session, line: bytes) -> "Asking[bytes]":
     """The reply to one command line; the session's state follows it."""
-    if b"\0" in line:
-        yield from session.say(3, b"NUL in a command: ", line)
-        return replies.SYNTAX
     verb, argument = commands.split(line)
+    if verb == AUTH:
+        session.guarded = True
+    if b"\0" in line:
+        yield from session.say(3, b"NUL in a command: ", tellable(session, line))
+        return replies.SYNTAX
     step = STEPS[session.state].get(verb, replies.UNIMPLEMENTED)
+    if verb == AUTH and not session.settings.auth:
+        step = replies.UNIMPLEMENTED
     if isinstance(step, bytes):
-        yield from session.say(3, b"refused: ", line)
+        yield from session.say(3, b"refused: ", tellable(session, line))
         return step
     if verb in session.held:
         yield session.note(events.held(verb, session.held[verb]))
@@ -128,6 +133,11 @@ def _obey(session: Session, line: bytes) -> "Asking[bytes]":
     if verb == DATA or replies.is_positive(reply):
         session.state = step
     return reply
+
+
+def tellable(session: Session, line: bytes) -> bytes:
+    """As much of a command `line` as the log may have: nothing of what can be a password."""
+    return line if not session.guarded or commands.split(line)[0] in commands.SPOKEN else b"(not-told)"
 
 
 def greeted(session: Session, argument: bytes, extended: bool) -> None:
@@ -147,6 +157,13 @@ def _start_tls(session: Session, argument: bytes) -> "Asking[bytes]":
     from qmailfork.conversation import encryption  # noqa: PLC0415  # likewise
 
     return (yield from encryption.start(session, argument))
+
+
+def _authenticate(session: Session, argument: bytes) -> "Asking[bytes]":
+    from qmailfork.conversation import authentication  # noqa: PLC0415  # likewise
+
+    assert session.settings.auth
+    return (yield from authentication.accept(session, session.settings.auth, argument))
 
 
 def _hello(session: Session, argument: bytes) -> "Asking[bytes]":
@@ -169,6 +186,10 @@ def _extensions(session: Session) -> "Asking[tuple[bytes, ...]]":
 
         if (yield from encryption.offered(session, session.settings.tls)):
             offers += (b"STARTTLS",)
+    if session.settings.auth:
+        from qmailfork.conversation import authentication  # noqa: PLC0415  # likewise
+
+        offers += authentication.offered(session, session.settings.auth)
     if session.settings.extensions or session.settings.switches:
         from qmailfork.conversation import extensions  # noqa: PLC0415  # few sites turn one on
 
@@ -215,6 +236,9 @@ def _mail(session: Session, argument: bytes) -> "Asking[bytes]":
     if tls and tls.required and not session.secured:
         yield session.note(events.tls_missing())
         return replies.TLS_REQUIRED
+    if session.settings.auth and session.settings.auth.required and session.user is None:
+        yield session.note(events.auth_missing())
+        return replies.AUTH_REQUIRED
     found = yield from admit_sender(session, argument)
     if isinstance(found, bytes):
         return found
@@ -268,4 +292,5 @@ _HANDLERS: "dict[bytes, Callable[[Session, bytes], Asking[bytes]]]" = {
     HELP: _fixed(replies.HELP, b"help requested"),
     QUIT: _quit,
     STARTTLS: _start_tls,
+    AUTH: _authenticate,
 }

@@ -74,5 +74,6 @@ def _envelope(session: Session, recipient: bytes, local: bool) -> Envelope:
     envelope.accepted = len(session.recipients)
     envelope.tried = session.tried
     envelope.local = local
+    envelope.login = session.login
     envelope.message = b"%b.%d" % (session.peer.session, session.messages)
     return envelope

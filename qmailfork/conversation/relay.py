@@ -14,7 +14,7 @@ from qmailfork.conversation.settings import Settings
 from qmailfork.programs import events
 from qmailfork.programs.peer import Peer
 from qmailfork.smtp import address, client, commands, replies
-from qmailfork.smtp.commands import DATA, EHLO, HELO, MAIL, QUIT, RCPT, RSET
+from qmailfork.smtp.commands import AUTH, DATA, EHLO, HELO, MAIL, QUIT, RCPT, RSET, STARTTLS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from qmailfork.conversation.requests import Asking
 
-AUTH, STARTTLS = b"auth", b"starttls"
 REQUIRETLS = b"REQUIRETLS"
 CANCEL = b"*"  # RFC 4954 section 4
 
@@ -115,15 +114,17 @@ def converse(settings: Settings, peer: Peer) -> "Asking[Ending]":
 def _obey(child: Child, line: bytes) -> "Asking[bytes]":
     """The reply to one command line; the session's state follows the child's reply."""
     session = child.session
-    if b"\0" in line:
-        yield from session.say(3, b"NUL in a command: ", line)
-        return replies.SYNTAX
     verb, argument = commands.split(line)
+    if verb == AUTH:
+        session.guarded = True
+    if b"\0" in line:
+        yield from session.say(3, b"NUL in a command: ", dialogue.tellable(session, line))
+        return replies.SYNTAX
     step = STEPS[session.state].get(verb, session.state)
     if isinstance(step, bytes):
         return step
     if not verb.isalnum() or (verb in client.BLIND and verb not in session.settings.blind):
-        yield from session.say(3, b"not handed on: ", verb)
+        yield from session.say(3, b"not handed on: ", dialogue.tellable(session, verb))
         return replies.UNIMPLEMENTED
     if verb in session.held:
         yield session.note(events.held(verb, session.held[verb]))

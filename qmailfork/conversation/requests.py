@@ -48,7 +48,7 @@ class Lookup:
     """Ask DNS for the records of `name` (UTF-8), of the first of `kinds` that it has any of, for at most `seconds`.
 
     Answer: what they say (hosts of MX records, with a dot at their end, addresses), empty where there are none for
-    sure; None where DNS does not tell for the moment.
+    sure; None where DNS does not tell for the moment; a ControlFault where it cannot be asked here.
     """
 
     __slots__ = ("kinds", "name", "seconds")
@@ -62,18 +62,46 @@ class Lookup:
 class Run:
     """Run a program: `argv` with `environment` over the session's (None takes a variable away), for at most `seconds`.
 
-    Its descriptor 0 is /dev/null, 2 the log, 1 the log too where `captured` is another one.
+    Its descriptor 0 is /dev/null, 2 the log, 1 the log too where `captured` is another one. `fence` is the program,
+    with its arguments, that is started in its place and becomes it; empty for none.
     Answer: its Outcome, with at most OUTPUT octets of its descriptor `captured`.
     """
 
     OUTPUT = 65536
-    __slots__ = ("argv", "captured", "environment", "seconds")
+    __slots__ = ("argv", "captured", "environment", "fence", "seconds")
 
-    def __init__(self, argv: list[bytes], environment: "Variables", seconds: float, captured: int = 1) -> None:
+    def __init__(
+        self,
+        argv: list[bytes],
+        environment: "Variables",
+        seconds: float,
+        captured: int = 1,
+        fence: tuple[bytes, ...] = (),
+    ) -> None:
         self.argv = argv
         self.environment = environment
         self.seconds = seconds
         self.captured = captured
+        self.fence = fence
+
+    @property
+    def command(self) -> list[bytes]:
+        """What is started: `argv`, behind the `fence`."""
+        return [*self.fence, *self.argv] if self.fence else self.argv
+
+
+class Entrust(Run):
+    """The same for a program that reads a `secret` of at the MOST so many octets on its descriptor 3, up to the end.
+
+    Nobody else can see it: it is in no file, environment or argument (checkpassword(8)).
+    """
+
+    MOST = 512  # what checkpassword(8) reads, and what a pipe takes without anybody reading
+    __slots__ = ("secret",)
+
+    def __init__(self, argv: list[bytes], environment: "Variables", seconds: float, secret: bytes) -> None:
+        super().__init__(argv, environment, seconds)
+        self.secret = secret
 
 
 class RunWarm(Run):

@@ -8,8 +8,9 @@ from qmailfork.conversation import owning, policy
 from qmailfork.conversation.checking import Candidate, Hangup
 from qmailfork.conversation.requests import Ending, Listen, Lookup, Wait
 from qmailfork.conversation.session import Session
+from qmailfork.conversation.settings import ControlFault
 from qmailfork.conversation.switches import Screened, Switches
-from qmailfork.programs import events, recipients, refusals
+from qmailfork.programs import events, refusals
 from qmailfork.programs.journal import Event
 from qmailfork.smtp import address
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     Check = Callable[[Session, Switches, Candidate], Asking[Event | None]]
     Plain = Callable[[Session, Switches, Candidate], Event | None]
 
+PLAIN = b"ESMTP"  # a session's protocol, before letters for what is special about it
 NOTORIOUS = 999  # TARPITDELAY's value that closes the connection
 NONE_GIVEN, EMPTY, OTHER_HOST = b"0", b"!", b"="  # the log's letters for what is wrong with a name
 PRESENT = frozenset((b"!", b".", b"=", b"A", b"M"))  # HELOCHECK's words that want a HELO at all
@@ -118,7 +120,7 @@ def _is_literal(name: bytes) -> bool:
 
 
 def _records(session: Session, name: bytes, kinds: tuple[str, ...]) -> "Asking[list[bytes] | None]":
-    """What DNS says of `name`, asked once in a session; an address literal stands for itself."""
+    """What DNS says of `name`, asked once in a session; an address literal stands for itself. Raises ControlFault."""
     if _is_literal(name):
         return [name]
     known = _found(session).names
@@ -126,7 +128,10 @@ def _records(session: Session, name: bytes, kinds: tuple[str, ...]) -> "Asking[l
     if key not in known:
         if len(known) >= MOST_NAMES:
             known.clear()
-        known[key] = (yield Lookup(name, kinds, DNS_SECONDS)) if len(name) <= LONGEST_NAME else []
+        answer = (yield Lookup(name, kinds, DNS_SECONDS)) if len(name) <= LONGEST_NAME else []
+        if isinstance(answer, ControlFault):
+            raise answer
+        known[key] = answer
     return known[key]
 
 
@@ -153,17 +158,18 @@ def _tarpit(session: Session, switches: Switches, candidate: Candidate) -> "Aski
 
 def _mailbox(session: Session, switches: Switches, candidate: Candidate) -> "Asking[Event | None]":
     """control/recipients."""
-    yield from ()
     if switches.recipients is None:
         return None
+    from qmailfork.conversation import mailboxes  # noqa: PLC0415  # only with that file
+
     recipient = candidate.envelope.recipient
-    for rule in switches.recipients.sources(recipient):
-        get = switches.get
-        if rule.kind in (recipients.ALL, recipients.PASSED) or any(
-            get(rule.source, key) is not None for key in recipients.keys(recipient)
-        ):
-            candidate.listed = recipients.LISTED[rule.kind]
-            return None
+    try:
+        found = yield from mailboxes.find(session, switches, switches.recipients, recipient)
+    except mailboxes.Trouble as fault:
+        return refusals.mailbox_later(recipient, fault.program)
+    if found:
+        candidate.listed = found
+        return None
     _found(session).failed += 1
     return refusals.no_mailbox(recipient, switches.later)
 
@@ -172,7 +178,7 @@ def _own_sender(session: Session, switches: Switches, candidate: Candidate) -> E
     """LOCALMFCHECK: whether a relay client has the sender that it gives."""
     if switches.own_senders is None:
         return None
-    session.protocol = session.protocol.removesuffix(b"M")
+    session.protocol = PLAIN + session.protocol[len(PLAIN) :].replace(b"M", b"")  # of the message before
     if not session.sender:
         return None
     if not owning.owns(session, switches, switches.own_senders):

@@ -38,16 +38,18 @@ class Session:
     `helo` the client's name for itself, None before it gave one, and `extended` after EHLO; `size` what MAIL announced
     (0: nothing); `tried` counts the recipients since MAIL, `messages` the senders. `owed` are the replies not sent yet.
     `facts` are what programs find of MAIL's parameters. `secured` is true under TLS; `complained` once an unusable
-    certificate was logged; `screened` is what the switches have found so far, None where there are none.
+    certificate was logged; `screened` is what the switches have found so far, None where there are none. `user` is who
+    the client has proved to be, None before; `failures` counts its attempts to, and `guarded` is true once it made one:
+    what it says may be a password then.
 
     What the checkers left behind: `headers` for the message; `lasting` verdicts, by checker; `variables` for later
     programs; `held` replies that refuse later commands; `retired` is true where plugins want no more of the session.
     """
 
     __slots__ = (
-        "_arrived", "_at", "complained", "extended", "facts", "headers", "held", "helo", "lasting", "messages", "owed",
-        "peer", "protocol", "recipients", "retired", "screened", "secured", "sender", "settings", "size", "state",
-        "tried", "variables",
+        "_arrived", "_at", "complained", "extended", "facts", "failures", "guarded", "headers", "held", "helo",
+        "lasting", "messages", "owed", "peer", "protocol", "recipients", "retired", "screened", "secured", "sender",
+        "settings", "size", "state", "tried", "user", "variables",
     )  # fmt: skip
 
     def __init__(self, settings: Settings, peer: Peer) -> None:
@@ -55,7 +57,8 @@ class Session:
         self.peer = peer
         self.secured = settings.tls is not None and settings.tls.done
         self.protocol = b"ESMTPS" if self.secured else b"ESMTP"  # spamcontrol's P:, whatever the client's HELO
-        self.complained = False
+        self.complained = self.guarded = False
+        self.user: bytes | None = None
         self.screened: Screened | None = None
         self.state = FRESH
         self.helo: bytes | None = None
@@ -63,7 +66,7 @@ class Session:
         self.recipients: list[bytes] = []
         self.owed: list[bytes] = []
         self.extended = self.retired = False
-        self.size = self.tried = self.messages = 0
+        self.size = self.tried = self.messages = self.failures = 0
         self.headers: list[bytes] = []
         self.facts: Variables = {}
         self.lasting: dict[Checker, tuple[Outcome, Verdict]] = {}
@@ -150,6 +153,20 @@ class Session:
         """The client is a relay client from here on."""
         self.settings = self.settings.relaying()
         self.variables = {**self.variables, b"RELAYCLIENT": b""}
+
+    def authenticate(self, method: bytes, user: bytes) -> None:
+        """The client has proved by `method` to be `user`, and relays from here on."""
+        self.user, self.protocol, self.peer.info = user, self.protocol + b"A", user
+        if self.settings.relay_suffix is None:
+            self.admit()
+        facts = {b"AUTHUSER": user, b"AUTHPROTOCOL": method, b"TCPREMOTEINFO": user}
+        self.variables = {**self.variables, **facts}
+
+    @property
+    def login(self) -> "tuple[bytes, bytes] | None":
+        """Who the client has proved to be by AUTH and by what method, None before."""
+        method = self.variables.get(b"AUTHPROTOCOL")
+        return (self.user, method) if self.user is not None and method else None
 
     def note(self, event: Event, sender: bytes | None = None) -> Note:
         """The request to log `event` with the session as it stands; a `sender` that it did not take is given."""

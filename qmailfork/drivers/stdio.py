@@ -102,6 +102,7 @@ class Driver:
             requests.StartTls: self._start_tls,
             requests.Lookup: self._look_up,
             requests.Run: self._run,
+            requests.Entrust: self._entrust,
             requests.RunWarm: self._run,  # nothing here outlives the session
             requests.Consult: self._consult,
             requests.Open: self._open,
@@ -170,9 +171,11 @@ class Driver:
             return requests.Secured(answer.facts)
         return answer
 
-    def _look_up(self, request: requests.Lookup) -> list[bytes] | None:
-        from qmailfork.system import names  # noqa: PLC0415  # the library is dearer than the session
-
+    def _look_up(self, request: requests.Lookup) -> list[bytes] | ControlFault | None:
+        try:
+            from qmailfork.system import names  # noqa: PLC0415  # the library is dearer than the session
+        except ControlFault as fault:
+            return fault
         return names.look_up(request.name, request.kinds, request.seconds)
 
     def _run(self, request: requests.Run) -> Outcome:
@@ -182,14 +185,27 @@ class Driver:
         except OSError as fault:
             return Outcome(UNSTARTED, fault.errno or 0, b"", (monotonic() - began) * 1000)
 
-    def _check(self, request: requests.Run, began: float) -> Outcome:
+    def _entrust(self, request: requests.Entrust) -> Outcome:
+        began = monotonic()
+        try:
+            secret = spawn.confided(request.secret)
+            try:
+                return self._check(request, began, ((secret, 3),))
+            finally:
+                posix.close(secret)
+        except OSError as fault:
+            return Outcome(UNSTARTED, fault.errno or 0, b"", (monotonic() - began) * 1000)
+
+    def _check(self, request: requests.Run, began: float, more: tuple[tuple[int, int], ...] = ()) -> Outcome:
         """Run a checker. Raises OSError where it cannot be started, or not be waited for."""
         ours, its = posix.pipe()
         try:
             environment = spawn.merged(self._environment, request.environment)
             log = () if request.captured == 1 else ((self._errors, 1),)
             pid = spawn.launch(
-                request.argv, environment, ((self._null, 0), (self._errors, 2), *log, (its, request.captured))
+                request.command,
+                environment,
+                ((self._null, 0), (self._errors, 2), *log, (its, request.captured), *more),
             )
             return children.outcome(pid, ours, request.seconds, request.OUTPUT, began)
         finally:

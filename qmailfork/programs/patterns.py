@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 LONGEST = 1000  # octets of a text that are looked at: no address and no name has more
 _ANY: "frozenset[int]" = frozenset(range(256))
+_ONE = tuple(frozenset((octet,)) for octet in range(256))  # shared: a long list has thousands of them
 _SPECIAL = frozenset(b"*?[\\")
 
 
@@ -63,7 +64,7 @@ def _steps(pattern: bytes) -> "Iterable[Step]":
             at = end + 1
         else:
             escaped = octet == b"\\" and at < len(pattern)
-            yield frozenset(pattern[at : at + 1] if escaped else octet)
+            yield _ONE[pattern[at] if escaped else octet[0]]
             at += escaped
 
 

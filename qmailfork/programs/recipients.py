@@ -22,20 +22,24 @@ BREAK = b"-"  # before an address's extension
 
 
 class Rule:
-    """A line: the `domain` that it is for (empty: those that no line before has named), its `kind` and its `source`."""
+    """A line: the `domain` that it is for (empty: those that no line before has named), its `kind`, and its `source`, a
+    cdb, or the `argv` of a program.
+    """
 
-    __slots__ = ("domain", "kind", "source")
+    __slots__ = ("argv", "domain", "kind", "source")
 
     def __init__(self, line: bytes) -> None:
         self.source = b""
+        self.argv: list[bytes] = []
         if line.startswith(b"!"):
             self.domain = line[1:].lower()
             self.kind = PASSED if self.domain == b"*" else ALL
             return
         at = min((found for found in (line.find(b":"), line.find(b"|")) if found >= 0), default=-1)
         self.domain = line[: max(at, 0)].lower()
-        self.kind = PROGRAM if line[at : at + 1] == b"|" and at >= 0 else CDB
+        self.kind = PROGRAM if at >= 0 and line[at : at + 1] == b"|" else CDB
         self.source = line[at + 1 :].strip()
+        self.argv = self.source.split() if self.kind == PROGRAM else []
 
     def names(self, domain: bytes) -> bool:
         """Whether the line is for this `domain` by its name."""

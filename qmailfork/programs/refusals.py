@@ -46,6 +46,12 @@ def no_mailbox(recipient: bytes, later: bool) -> Event:
     return Event(b"Reject::RCPT::Failed_Rcptto", ENVELOPE, None, 3, words, reply, recipient)
 
 
+def mailbox_later(recipient: bytes, program: bytes) -> Event:
+    """A program of control/recipients does not tell for the moment whether there is this recipient."""
+    words = b"recipient verify failed temporarly via %b: %b" % (clean(program), clean(recipient))
+    return Event(b"Error::RCPT::Recipients_Pam", ENVELOPE, program, 1, words, replies.MAILBOX_LATER, recipient)
+
+
 def not_own_sender(recipient: bytes) -> Event:
     """A relay client gives a sender that is not its own."""
     return Event(

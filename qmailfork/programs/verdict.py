@@ -14,10 +14,13 @@ class Envelope:
 
     `peer` is the client; `sender`, `helo`, `recipient` as qmail's addrparse reads them; `extended` after EHLO;
     `size` as MAIL announced it (0: not at all); `accepted` recipients so far and `tried` ones, this included;
-    `local` where rcpthosts has its domain; `message` tells this transaction from every other one on this host.
+    `local` where rcpthosts has its domain; `message` tells this transaction from every other one on this host; `login`
+    is who the client has proved to be and by what, None before.
     """
 
-    __slots__ = ("accepted", "extended", "helo", "local", "message", "peer", "recipient", "sender", "size", "tried")
+    __slots__ = (
+        "accepted", "extended", "helo", "local", "login", "message", "peer", "recipient", "sender", "size", "tried",
+    )  # fmt: skip
 
     peer: "Peer"
     sender: bytes
@@ -29,6 +32,7 @@ class Envelope:
     tried: int
     local: bool
     message: bytes
+    login: tuple[bytes, bytes] | None
 
 
 class Verdict:

@@ -6,8 +6,9 @@ LONGEST = 16384  # octets of one command line; RFC 4954 needs 12288
 
 HELO, EHLO, MAIL, RCPT, DATA = b"helo", b"ehlo", b"mail", b"rcpt", b"data"
 RSET, NOOP, VRFY, HELP, QUIT = b"rset", b"noop", b"vrfy", b"help", b"quit"
-STARTTLS = b"starttls"
-VERBS = (HELO, EHLO, MAIL, RCPT, DATA, RSET, NOOP, VRFY, HELP, QUIT, STARTTLS)
+STARTTLS, AUTH = b"starttls", b"auth"
+VERBS = (HELO, EHLO, MAIL, RCPT, DATA, RSET, NOOP, VRFY, HELP, QUIT, STARTTLS, AUTH)
+SPOKEN = VERBS[:-1]  # what holds no password
 
 
 def split(line: bytes) -> tuple[bytes, bytes]:

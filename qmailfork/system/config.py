@@ -12,6 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from qmailfork.conversation.authentication import Auth
     from qmailfork.conversation.switches import Switches
     from qmailfork.programs.journal import Style
     from qmailfork.system.cdb import Database
@@ -154,6 +155,7 @@ def settings(controls: Controls, environment: "Mapping[bytes, bytes]") -> Settin
     result.loglevel = _loglevel(environment)
     result.checkers = checkers.Contract(environment)
     result.tls = _tls(controls, environment)
+    result.auth = _auth(result, environment)
     result.switches = _switches(result, controls, environment)
     result.extensions = _extensions(environment, result.checkers.complaints)
     _wrap(result, controls, environment)
@@ -169,6 +171,15 @@ def _tls(controls: Controls, environment: "Mapping[bytes, bytes]") -> Tls | None
     from qmailfork.system import certificates  # noqa: PLC0415  # a host without TLS has no use for it
 
     return certificates.settings(controls.home, environment)
+
+
+def _auth(settings: Settings, environment: "Mapping[bytes, bytes]") -> "Auth | None":
+    """How clients say who they are, where they can."""
+    if b"SMTPAUTH" not in environment and b"REQUIREAUTH" not in environment:
+        return None
+    from qmailfork.system import authentication  # noqa: PLC0415  # an MX has no use for it
+
+    return authentication.read(environment, settings)
 
 
 def _switches(settings: Settings, controls: Controls, environment: "Mapping[bytes, bytes]") -> "Switches | None":

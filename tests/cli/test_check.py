@@ -30,6 +30,7 @@ def test_all_is_well(home: QmailHome) -> None:
     [
         ({"SMTPEXTFORK": "fakes/absent"}, 2, "SMTPEXTFORK", "fakes/absent is not there"),
         ({"SMTPEXTFORK": "fakes/exit 0,control/me"}, 2, "SMTPEXTFORK", "control/me may not be executed"),
+        ({"SMTPEXTFORKFENCE": "/absent -n"}, 2, "SMTPEXTFORKFENCE", "/absent is not there"),
         ({"SMTPEXTFORKR": "spp:fakes/absent"}, 2, "SMTPEXTFORKR", "fakes/absent is not there"),
         ({"SMTPEXTFORKFAIL": "perhaps"}, 2, "SMTPEXTFORKFAIL=perhaps", "makes no sense"),
         ({"SMTPEXTFORKCODES": "7=250"}, 2, "SMTPEXTFORKCODES=7=250", "makes no sense"),

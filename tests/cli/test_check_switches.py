@@ -26,6 +26,7 @@ def call(home: QmailHome, command: str, *words: str, **variables: str) -> subpro
         ({"LOCALMFCHECK": "!"}, {}, "LOCALMFCHECK", "mailfromrules.cdb"),
         ({}, {"recipients": ""}, "control/recipients", "no recipient exists"),
         ({}, {"recipients": "*:users/absent.cdb\n"}, "control/recipients", "users/absent.cdb"),
+        ({}, {"recipients": "*|fakes/absent -x\n"}, "control/recipients", "fakes/absent is not there"),
         ({}, {"recipients": "*:control/me\n"}, "control/recipients", "not a readable cdb"),
     ],
 )

@@ -46,6 +46,10 @@ MADE: dict[str, Callable[[bytes], Event]] = {
     "tls_failed": events.tls_failed,
     "tls_injected": lambda octets: events.tls_injected(len(octets)),
     "authenticated": lambda octets: events.authenticated(b"cert", octets),
+    "not_authenticated": lambda octets: events.not_authenticated(b"plain", octets),
+    "auth_missing": lambda octets: events.auth_missing(),
+    "too_many_failures": lambda octets: events.too_many_failures(len(octets)),
+    "checkpassword_failed": lambda octets: events.checkpassword_failed(octets, b"Exec"),
     "child_took": lambda octets: events.child_took(octets, b"250 " + octets + b"\r\n"),
     "checker_refused": lambda octets: events.checker_refused(octets, octets, b"Extfork_1", b"554 no\r\n", CHECKS),
 }

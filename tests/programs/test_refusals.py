@@ -18,6 +18,7 @@ MADE: dict[str, tuple[Callable[[bytes], Event], bytes, bytes]] = {
     "name_later": (lambda octets: refusals.name_later(octets, b"A"), b"Reject::SNDR::DNS_Helo_Temp", b"451"),
     "no_such_sender": (refusals.no_such_sender, b"Reject::ORIG::DNS_MF", b"553"),
     "sender_later": (refusals.sender_later, b"Reject::ORIG::DNS_MF_Temp", b"451"),
+    "mailbox_later": (lambda octets: refusals.mailbox_later(octets, octets), b"Error::RCPT::Recipients_Pam", b"451"),
     "no_mailbox": (lambda octets: refusals.no_mailbox(octets, False), b"Reject::RCPT::Failed_Rcptto", b"550"),
     "not_own_sender": (refusals.not_own_sender, b"Reject::ORIG::Invalid_Mailfrom", b"553"),
     "bad_recipient": (refusals.bad_recipient, b"Reject::RCPT::Bad_Rcptto", b"553"),

@@ -13,12 +13,15 @@ from qmailfork.programs import checkers, verdict
 from qmailfork.programs.outcome import ANSWERED, EXITED
 
 LISTS = ("SMTPEXTFORK", "SMTPEXTFORKR")
+FENCE = "SMTPEXTFORKFENCE"
 
 
 def entries(name: str, settings: Settings) -> Iterator[Finding]:
     """Every checker of the list `name`, under the settings of a client that meets it."""
     contract = settings.checkers
     seen: set[bytes] = set()
+    if contract.entries and contract.fence:
+        yield from program(FENCE, contract.fence[0])
     for entry in contract.entries:
         yield from _resident(name, entry) if entry.resident else _started(name, entry)
         told = b" ".join(entry.argv) or entry.program
@@ -61,7 +64,7 @@ def _resident(name: str, entry: verdict.Checker) -> Iterator[Finding]:
 def program(name: str, path: bytes) -> Iterator[Finding]:
     """A program that the server would start: `path` as it stands in the variable `name`."""
     shown = words.shown(path)
-    why = "it counts as a checker that failed" if name in LISTS else "it cannot be run"
+    why = "it counts as a checker that failed" if name in (*LISTS, FENCE) else "it cannot be run"
     if not os.path.exists(path):
         mend = "name one that is, or open its directories to this user"
         if not path.startswith(b"/"):

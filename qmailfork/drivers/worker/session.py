@@ -10,7 +10,7 @@ from qmailfork.drivers.worker.children import Run
 from qmailfork.drivers.worker.link import Link, Site
 from qmailfork.drivers.worker.queue import Queue
 from qmailfork.drivers.worker.wrapped import Wrapped
-from qmailfork.programs.outcome import Outcome
+from qmailfork.programs.outcome import UNSTARTED, Outcome
 from qmailfork.system import spawn
 from qmailfork.system.queue import Handover
 
@@ -244,6 +244,17 @@ class Session:
         Run(site.reactor, site.reaper, site.null, self._link.errors, request, environment, self.resume)
         return LATER
 
+    def _entrust(self, request: requests.Entrust) -> object:
+        site, environment = self._site, spawn.merged(self._environment(), request.environment)
+        try:
+            secret = spawn.confided(request.secret)
+        except OSError as fault:
+            return Outcome(UNSTARTED, fault.errno or 0)
+        more = ((secret, 3),)
+        Run(site.reactor, site.reaper, site.null, self._link.errors, request, environment, self.resume, more)
+        posix.close(secret)
+        return LATER
+
     def _run_warm(self, request: requests.RunWarm) -> object:
         environment = spawn.merged(self._environment(), request.environment)
         place = self._link.errors, self._link.home
@@ -366,6 +377,7 @@ _ANSWERS: "dict[type, Callable[[Session, Any], object]]" = {
     requests.StartTls: Session._start_tls,
     requests.Lookup: Session._look_up,
     requests.Run: Session._run,
+    requests.Entrust: Session._entrust,
     requests.RunWarm: Session._run_warm,
     requests.Consult: Session._consult,
     requests.Open: Session._open,
