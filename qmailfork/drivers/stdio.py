@@ -227,8 +227,10 @@ class Driver:
     def _start(self, request: requests.Start) -> bytes | None:
         from qmailfork.system.wrapped import Wrapped  # noqa: PLC0415  # few sessions wrap anything
 
+        self.leave()
         try:
-            self._wrapped = Wrapped(request.argv, self._environment, self._errors)
+            environment = spawn.merged(self._environment, request.environment)
+            self._wrapped = Wrapped(request.argv, environment, self._errors)
         except OSError as fault:
             return b"%b: %b" % (request.argv[0], (fault.strerror or "").encode())
         return None
@@ -241,6 +243,7 @@ class Driver:
         """Leave the wrapped smtpd, if there is one."""
         if self._wrapped:
             self._wrapped.close()
+            self._wrapped = None
 
     def _open(self, request: requests.Open) -> Opened | bytes:
         try:
