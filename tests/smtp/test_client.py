@@ -21,7 +21,7 @@ def test_an_address_is_read_as_it_was(text: bytes) -> None:
         written = client.quoted(text)
     except address.SyntaxFault:
         return
-    assert address.parse(b"TO:<%b> SIZE=5" % written) == (text, b" SIZE=5")
+    assert address.parse(b"TO:<%b>" % written)[0] == text
 
 
 @pytest.mark.parametrize("text", [b"a\r\nDATA@b", b"a@b\r\nDATA", b"a@b c", b"a\0@b", b"a@b>"])
