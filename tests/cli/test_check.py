@@ -48,6 +48,7 @@ def test_all_is_well(home: QmailHome) -> None:
         ({"RELAYCLIENT": ""}, 2, "RELAYCLIENT", "an open relay"),
         ({"MAXRECIPIENT": "5"}, 1, "MAXRECIPIENT", "no program knows"),
         ({"CERTFILE": "/absent"}, 2, "/absent", "no such file"),
+        ({"QMAILHOME": "."}, 2, ".", "QMAILHOME=.: not an absolute path"),
         ({"QMAILHOME": "/absent"}, 2, "/absent", "every client is told 421"),
     ],
 )
