@@ -7,7 +7,7 @@ A client that logged in to the child is a relay client from there on: the child 
 an AUTH of ours it logs in here, and the child starts anew with RELAYCLIENT.
 """
 
-from qmailfork.conversation import checking, dialogue, message, recipient
+from qmailfork.conversation import checking, dialogue, message, origin, recipient
 from qmailfork.conversation.dialogue import STEPS, Quit
 from qmailfork.conversation.requests import Ending, Hear, Start, Tell, Tunnel
 from qmailfork.conversation.session import Gone, Session
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from qmailfork.conversation.requests import Asking
 
+REQUIRETLS = b"REQUIRETLS"
 CANCEL = b"*"  # RFC 4954 section 4
 
 
@@ -41,13 +42,14 @@ class Closed(Exception):
 
 
 class Child:
-    """The smtpd behind, in one session: what it said and was not read yet; whether what it hides was logged."""
+    """The smtpd behind, in one session: what it `offers`; whether what it hides was `reported`."""
 
-    __slots__ = ("_heard", "_seconds", "reported", "session")
+    __slots__ = ("_heard", "_seconds", "offers", "reported", "session")
 
     def __init__(self, session: Session) -> None:
         self.session = session
         self.reported = False
+        self.offers: frozenset[bytes] = frozenset()
         self._heard = b""
         self._seconds = session.settings.child_seconds
 
@@ -164,6 +166,7 @@ def _hello(child: Child, verb: bytes, argument: bytes) -> "Asking[bytes]":
     dialogue.greeted(session, argument, extended=verb == EHLO)
     if verb == HELO:
         return reply
+    child.offers = client.offers(reply)
     reply, hidden = client.extensions(reply, session.settings.blind)
     if hidden and not child.reported:
         child.reported = True
@@ -178,19 +181,24 @@ def _hello(child: Child, verb: bytes, argument: bytes) -> "Asking[bytes]":
 
 def _mail(child: Child, verb: bytes, argument: bytes) -> "Asking[bytes]":
     session = child.session
-    refusal = yield from dialogue.unidentified(session)
+    refusal = yield from origin.unidentified(session)
     if refusal:
         return refusal
-    found = yield from dialogue.admit_sender(session, argument)
+    found = yield from origin.admit(session, argument)
     if isinstance(found, bytes):
         return found
     sender, size, parameters = found
+    if origin.requires_tls(parameters) and REQUIRETLS not in child.offers:
+        return replies.NO_REQUIRETLS
+    facts = yield from origin.told(session, sender, parameters)
+    if isinstance(facts, bytes):
+        return facts
     try:
         reply = yield from child.ask(client.mail(sender, parameters))
     except address.SyntaxFault:
         return replies.SYNTAX
     if replies.is_positive(reply):
-        session.begin(sender, size)
+        session.begin(sender, size, facts)
     else:
         yield session.note(events.child_refused(b"ORIG", b"", reply), sender)
     return reply

@@ -37,18 +37,19 @@ class Session:
     `state` is FRESH, SENDER or READY; `sender` and `recipients` the envelope so far (RELAYCLIENT's suffix appended);
     `helo` the client's name for itself, None before it gave one, and `extended` after EHLO; `size` what MAIL announced
     (0: nothing); `tried` counts the recipients since MAIL, `messages` the senders. `owed` are the replies not sent yet.
-    `secured` is true under TLS; `complained` once an unusable certificate was logged; `screened` is what the switches
-    have found so far, None where there are none. `user` is who the client has proved to be, None before; `failures`
-    counts its attempts to, and `guarded` is true once it made one: what it says may be a password then.
+    `facts` are what programs find of MAIL's parameters. `secured` is true under TLS; `complained` once an unusable
+    certificate was logged; `screened` is what the switches have found so far, None where there are none. `user` is who
+    the client has proved to be, None before; `failures` counts its attempts to, and `guarded` is true once it made one:
+    what it says may be a password then.
 
     What the checkers left behind: `headers` for the message; `lasting` verdicts, by checker; `variables` for later
     programs; `held` replies that refuse later commands; `retired` is true where plugins want no more of the session.
     """
 
     __slots__ = (
-        "_arrived", "_at", "complained", "extended", "failures", "guarded", "headers", "held", "helo", "lasting",
-        "messages", "owed", "peer", "protocol", "recipients", "retired", "screened", "secured", "sender", "settings",
-        "size", "state", "tried", "user", "variables",
+        "_arrived", "_at", "complained", "extended", "facts", "failures", "guarded", "headers", "held", "helo",
+        "lasting", "messages", "owed", "peer", "protocol", "recipients", "retired", "screened", "secured", "sender",
+        "settings", "size", "state", "tried", "user", "variables",
     )  # fmt: skip
 
     def __init__(self, settings: Settings, peer: Peer) -> None:
@@ -67,6 +68,7 @@ class Session:
         self.extended = self.retired = False
         self.size = self.tried = self.messages = self.failures = 0
         self.headers: list[bytes] = []
+        self.facts: Variables = {}
         self.lasting: dict[Checker, tuple[Outcome, Verdict]] = {}
         self.variables: Variables = {}
         self.held: dict[bytes, bytes] = {}
@@ -121,12 +123,17 @@ class Session:
             raise Gone
         return block  # type: ignore[no-any-return]  # Exchange's answer
 
-    def begin(self, sender: bytes, size: int) -> None:
+    def begin(self, sender: bytes, size: int, facts: "Variables") -> None:
         """MAIL was accepted: a new transaction."""
-        self.sender, self.size = sender, size
+        self.sender, self.size, self.facts = sender, size, facts
         self.recipients, self.headers = [], []
         self.tried = 0
         self.messages += 1
+
+    @property
+    def utf8(self) -> bool:
+        """Whether addresses and header of the message may be in UTF-8 (RFC 6531)."""
+        return self.facts.get(b"REMOTEUTF8") is not None
 
     def restart(self) -> int:
         """Forget all that was said in plain (RFC 3207 section 4.2): how many octets came that were not read yet."""

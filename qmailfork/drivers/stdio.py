@@ -65,7 +65,7 @@ def main() -> int:
 def _at_home(environment: dict[bytes, bytes], wrapped: list[bytes]) -> config.Controls:
     if wrapped:
         wrapped[0] = spawn.located(wrapped[0], environment)
-    home = config.home(environment)
+    home = config.absolute(config.home(environment))
     try:
         posix.chdir(home)
     except OSError as fault:

@@ -54,6 +54,7 @@ def test_all_is_well(home: QmailHome) -> None:
         (LOGIN, 2, "QMAILFORK_CHECKPASSWORD", "/absent is not there"),
         ({**LOGIN, "QMAILFORK_AUTHDELAY": "-1"}, 2, "QMAILFORK_AUTHDELAY=-1", "makes no sense"),
         ({"CERTFILE": "/absent"}, 2, "/absent", "no such file"),
+        ({"QMAILHOME": "."}, 2, ".", "QMAILHOME=.: not an absolute path"),
         ({"QMAILHOME": "/absent"}, 2, "/absent", "every client is told 421"),
     ],
 )

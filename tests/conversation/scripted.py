@@ -46,7 +46,7 @@ def site(environment: Mapping[bytes, bytes] | None = None, **changes: Any) -> Se
         "is_mine": lambda ip: ip == b"192.0.2.1", "bad_senders": frozenset(), "databytes": 0, "loglevel": 0,
         "rcpthosts": frozenset([b"joedomain.net"]), "more_rcpthosts": None, "relay_suffix": None,
         "queue": b"bin/qmail-queue", "checkers": Contract(environment or {}), "tls": None, "auth": None,
-        "switches": None,
+        "switches": None, "extensions": frozenset(),
     }  # fmt: skip
     for name, value in {**defaults, **changes}.items():
         setattr(settings, name, value)
