@@ -36,7 +36,8 @@ class Session:
 
     `state` is FRESH, SENDER or READY; `sender` and `recipients` the envelope so far (RELAYCLIENT's suffix appended);
     `helo` the client's name for itself, None before it gave one, and `extended` after EHLO; `size` what MAIL announced
-    (0: nothing); `tried` counts the recipients since MAIL, `messages` the senders. `owed` are the replies not sent yet.
+    (0: nothing); `tried` counts the recipients since MAIL, `decided` all of them, `messages` the senders; `deciding` is
+    the number of the one at hand (0: none). `owed` are the replies not sent yet.
     `secured` is true under TLS; `complained` once an unusable certificate was logged; `screened` is what the switches
     have found so far, None where there are none. `user` is who the client has proved to be, None before; `failures`
     counts its attempts to, and `guarded` is true once it made one: what it says may be a password then.
@@ -46,9 +47,9 @@ class Session:
     """
 
     __slots__ = (
-        "_arrived", "_at", "complained", "extended", "failures", "guarded", "headers", "held", "helo", "lasting",
-        "messages", "owed", "peer", "protocol", "recipients", "retired", "screened", "secured", "sender", "settings",
-        "size", "state", "tried", "user", "variables",
+        "_arrived", "_at", "complained", "decided", "deciding", "extended", "failures", "guarded", "headers", "held",
+        "helo", "lasting", "messages", "owed", "peer", "protocol", "recipients", "retired", "screened", "secured",
+        "sender", "settings", "size", "state", "tried", "user", "variables",
     )  # fmt: skip
 
     def __init__(self, settings: Settings, peer: Peer) -> None:
@@ -65,7 +66,7 @@ class Session:
         self.recipients: list[bytes] = []
         self.owed: list[bytes] = []
         self.extended = self.retired = False
-        self.size = self.tried = self.messages = self.failures = 0
+        self.size = self.tried = self.messages = self.failures = self.decided = self.deciding = 0
         self.headers: list[bytes] = []
         self.lasting: dict[Checker, tuple[Outcome, Verdict]] = {}
         self.variables: Variables = {}
@@ -164,11 +165,21 @@ class Session:
     def note(self, event: Event, sender: bytes | None = None) -> Note:
         """The request to log `event` with the session as it stands; a `sender` that it did not take is given."""
         event.protocol = self.protocol
+        event.session = self.peer.session
+        event.number = self.deciding
         event.ip = self.peer.ip
         event.host = self.peer.host
         event.helo = self.helo or b""
         event.sender = self.sender if sender is None else sender
         return Note(event)
+
+    def signed(self, reply: bytes) -> bytes:
+        """A `reply` about a recipient; one that refuses with the decision's name, where SMTPEXTFORKID is set."""
+        if not self.settings.checkers.identifies or reply[:1] not in (b"4", b"5"):
+            return reply
+        from qmailfork.programs import decision  # noqa: PLC0415  # few sites want it
+
+        return decision.sign(reply, decision.identity(self.peer.session, self.deciding))
 
     def refuse(self, event: Event, sender: bytes | None = None) -> "Asking[bytes]":
         """Log the `event` of a refusal, as note: its reply, with what the site has to add (REPLY_…)."""
