@@ -59,7 +59,8 @@ def test_a_refusal_leads_to_its_record(driver: Driver, home: QmailHome) -> None:
 @every
 def test_each_recipient_has_a_number_of_its_own(driver: Driver, home: QmailHome) -> None:
     with driver.open(home, environment(home, SMTPEXTFORK="fakes/match bad@joedomain.net 101")) as talk:
-        replies = rcpt(talk, "bad@joedomain.net", "joe@joedomain.net", "joe@elsewhere.example", "not an address")
+        replies = rcpt(talk, "bad@joedomain.net", "joe@joedomain.net", "joe@elsewhere.example", "not an\0address")
+        assert replies[3] == "555 syntax error (#5.5.4)"  # the log has no line about it
         assert replies[1] == "250 ok"
         first, third = named(replies[0]), named(replies[2])
         session, _, number = first.rpartition("-")

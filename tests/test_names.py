@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ from tests.nameserver import Nameserver, serving
 from tests.privatenetwork import bind, in_private
 from tests.servers import Talk, stdio
 from tests.smtpclient import Client
-from tests.support import QmailHome, qmailfork, wait_for
+from tests.support import QmailHome, qmailfork, run_session, smtpd, wait_for
 
 Open = Callable[[QmailHome, dict[str, str]], AbstractContextManager[Talk]]
 DRIVERS = ("stdio", "listener", "handoff")
@@ -148,3 +149,14 @@ def test_explain_asks_dns_and_tells_what_it_means(home: QmailHome) -> None:
         assert done.returncode == (1 if decides else 0), done
         assert decides in done.stdout
         assert "the client waits for 60 s" in done.stdout
+
+
+def test_a_host_without_the_library(home: QmailHome, tmp_path: Path) -> None:
+    """The session ends with 421, and the log says what is missing."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "bare")], check=True)
+    argv = [str(tmp_path / "bare" / "bin" / "python"), *smtpd()[1:]]
+    said = b"MAIL FROM:<a@good.example>\r\n" + RCPT.encode() + b"\r\n"
+    session = run_session(argv, home.environment(MFDNSCHECK=""), said)
+    assert session.output.splitlines()[-1] == b"421 unable to read controls (#4.3.0)"
+    assert "Error::SNDR::Controls" in session.log[0]
+    assert "dns.resolver?is?not?installed" in session.log[0]

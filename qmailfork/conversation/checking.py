@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from qmailfork.conversation.requests import Asking
     from qmailfork.programs.journal import Check, Event
+    from qmailfork.programs.verdict import Variables
 
     Refusal = Callable[[bytes, bytes, bytes, bytes, list[Check]], Event]
 
@@ -27,16 +28,18 @@ class Candidate:
 
     `envelope` is what they are told, `suffix` RELAYCLIENT's; `checks` how they ended; `headers` and `said` what they
     want above the message and before the reply. `left` are the seconds that the rest of the list has; `waiting` the
-    refusals that depend on what the others say. `listed` is the log's condition where a list of its own has it.
+    refusals that depend on what the others say. `listed` is the log's condition where a list of its own has it,
+    `facts` what programs find of RCPT's parameters.
     """
 
-    __slots__ = ("checks", "envelope", "headers", "left", "listed", "said", "suffix", "waiting")
+    __slots__ = ("checks", "envelope", "facts", "headers", "left", "listed", "said", "suffix", "waiting")
 
     def __init__(self, envelope: Envelope, suffix: bytes, seconds: float) -> None:
         self.envelope = envelope
         self.suffix = suffix
         self.left = seconds
         self.listed = b""
+        self.facts: Variables = {}
         self.checks: list[Check] = []
         self.headers: list[bytes] = []
         self.said: list[tuple[bytes, bytes]] = []
@@ -90,7 +93,7 @@ def _question(session: Session, candidate: Candidate, checker: Checker) -> Run |
     if checker.resident:
         question = checker.question(candidate.envelope)
         return Consult(checker.address, question, checker.end, seconds)
-    environment = {**session.variables, **checker.environment(candidate.envelope)}
+    environment = {**session.variables, **session.facts, **candidate.facts, **checker.environment(candidate.envelope)}
     run = RunWarm if checker.warm else Run
     return run(checker.argv, environment, seconds, checker.captured, contract.fence)
 

@@ -7,13 +7,13 @@ each state and verb the next state, which is entered when the reply is positive,
 that state.
 """
 
-from qmailfork.conversation import checking, message, policy, recipient
+from qmailfork.conversation import checking, message, origin, recipient
 from qmailfork.conversation.requests import Ending
 from qmailfork.conversation.session import FRESH, READY, SENDER, Gone, Late, Overlong, Session
 from qmailfork.conversation.settings import ControlFault, Settings
 from qmailfork.programs import events
 from qmailfork.programs.peer import Peer
-from qmailfork.smtp import address, commands, replies
+from qmailfork.smtp import commands, replies
 from qmailfork.smtp.commands import AUTH, DATA, EHLO, HELO, HELP, MAIL, NOOP, QUIT, RCPT, RSET, STARTTLS, VRFY
 
 TYPE_CHECKING = False
@@ -191,45 +191,11 @@ def _extensions(session: Session) -> "Asking[tuple[bytes, ...]]":
         from qmailfork.conversation import authentication  # noqa: PLC0415  # likewise
 
         offers += authentication.offered(session, session.settings.auth)
+    if session.settings.extensions or session.settings.switches:
+        from qmailfork.conversation import extensions  # noqa: PLC0415  # few sites turn one on
+
+        offers += extensions.offered(session) + extensions.limits(session)
     return offers
-
-
-def admit_sender(session: Session, argument: bytes) -> "Asking[tuple[bytes, int, bytes] | bytes]":
-    """The sender that MAIL names, the size it announces and its parameters; or the reply that refuses it.
-
-    RFC 1870: a size that is announced above databytes is refused here.
-    """
-    try:
-        sender, parameters = address.parse(argument)
-        sender = policy.localized(session.settings, sender)
-        size = commands.parameter(parameters, b"size")
-        size = b"0" if size is None else size
-        if not size.isdigit() or len(size) > 20:
-            raise address.SyntaxFault
-    except address.SyntaxFault:
-        yield from session.say(3, b"RFC2821 syntax error in mail from: ", argument)
-        return replies.SYNTAX
-    if 0 < session.settings.databytes < int(size):
-        return (yield from session.refuse(events.too_big(b"", announced=True), sender))
-    return sender, int(size), parameters
-
-
-def _mail(session: Session, argument: bytes) -> "Asking[bytes]":
-    tls = session.settings.tls
-    if tls and tls.required and not session.secured:
-        yield session.note(events.tls_missing())
-        return replies.TLS_REQUIRED
-    if session.settings.auth and session.settings.auth.required and session.user is None:
-        yield session.note(events.auth_missing())
-        return replies.AUTH_REQUIRED
-    found = yield from admit_sender(session, argument)
-    if isinstance(found, bytes):
-        return found
-    sender, size, _ = found
-    session.begin(sender, size)
-    if session.settings.loglevel >= 2:
-        yield session.note(events.sender_accepted(sender))
-    return replies.OK
 
 
 def _data(session: Session, argument: bytes) -> "Asking[bytes]":
@@ -260,7 +226,7 @@ def _quit(session: Session, argument: bytes) -> "Asking[bytes]":
 _HANDLERS: "dict[bytes, Callable[[Session, bytes], Asking[bytes]]]" = {
     HELO: _hello,
     EHLO: _extended_hello,
-    MAIL: _mail,
+    MAIL: origin.accept,
     RCPT: recipient.accept,
     DATA: _data,
     RSET: _reset,

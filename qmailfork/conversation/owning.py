@@ -20,7 +20,8 @@ def owns(session: Session, switches: Switches, word: bytes) -> bool:
     if word == BY_USER:
         return user is not None and sender == user.lower()
     if word == BY_CERTIFICATE:
-        return sender == (session.variables.get(b"SSL_CLIENT_S_DN_Email") or b"").lower()
+        facts = {**session.settings.checkers.environment, **session.variables}
+        return sender == (facts.get(b"SSL_CLIENT_S_DN_Email") or b"").lower()
     if word and address.domain(sender) == word.lower():
         return True
     return b"@" in sender and policy.is_local(session.settings, sender)

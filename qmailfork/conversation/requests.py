@@ -48,7 +48,7 @@ class Lookup:
     """Ask DNS for the records of `name` (UTF-8), of the first of `kinds` that it has any of, for at most `seconds`.
 
     Answer: what they say (hosts of MX records, with a dot at their end, addresses), empty where there are none for
-    sure; None where DNS does not tell for the moment.
+    sure; None where DNS does not tell for the moment; a ControlFault where it cannot be asked here.
     """
 
     __slots__ = ("kinds", "name", "seconds")
@@ -216,14 +216,15 @@ class Insecure:
 class Start:
     """Start the smtpd that is wrapped, with one connection of ours as its descriptors 0 and 1.
 
-    Its environment is the session's. It is left at the end of the session. Answer: None, or the reason (bytes) why it
-    cannot be executed.
+    Its `environment` goes over the session's, as in Run. It is left at the end of the session, and where another one
+    is started. Answer: None, or the reason (bytes) why it cannot be executed.
     """
 
-    __slots__ = ("argv",)
+    __slots__ = ("argv", "environment")
 
-    def __init__(self, argv: list[bytes]) -> None:
+    def __init__(self, argv: list[bytes], environment: "Variables") -> None:
         self.argv = argv
+        self.environment = environment
 
 
 class Tell:

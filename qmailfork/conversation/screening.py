@@ -8,6 +8,7 @@ from qmailfork.conversation import owning, policy
 from qmailfork.conversation.checking import Candidate, Hangup
 from qmailfork.conversation.requests import Ending, Listen, Lookup, Wait
 from qmailfork.conversation.session import Session
+from qmailfork.conversation.settings import ControlFault
 from qmailfork.conversation.switches import Screened, Switches
 from qmailfork.programs import events, refusals
 from qmailfork.programs.journal import Event
@@ -119,7 +120,7 @@ def _is_literal(name: bytes) -> bool:
 
 
 def _records(session: Session, name: bytes, kinds: tuple[str, ...]) -> "Asking[list[bytes] | None]":
-    """What DNS says of `name`, asked once in a session; an address literal stands for itself."""
+    """What DNS says of `name`, asked once in a session; an address literal stands for itself. Raises ControlFault."""
     if _is_literal(name):
         return [name]
     known = _found(session).names
@@ -127,7 +128,10 @@ def _records(session: Session, name: bytes, kinds: tuple[str, ...]) -> "Asking[l
     if key not in known:
         if len(known) >= MOST_NAMES:
             known.clear()
-        known[key] = (yield Lookup(name, kinds, DNS_SECONDS)) if len(name) <= LONGEST_NAME else []
+        answer = (yield Lookup(name, kinds, DNS_SECONDS)) if len(name) <= LONGEST_NAME else []
+        if isinstance(answer, ControlFault):
+            raise answer
+        known[key] = answer
     return known[key]
 
 

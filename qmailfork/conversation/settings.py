@@ -54,11 +54,12 @@ class Settings:
     queue program; `loglevel` the qmail-ldap level above which nothing is logged; `checkers` the checkers' part.
     `wrapped` is the smtpd to stand in front of (empty: none), `child_seconds` how long its replies may take, `blind`
     the verbs that pass to it although nothing can be checked behind them. `tls` is None where there is none,
-    `switches` where none of spamcontrol's is set, `auth` where nobody can say who they are.
+    `switches` where none of spamcontrol's is set, `auth` where nobody can say who they are. `extensions` are those
+    that the site has turned on.
     """
 
     __slots__ = (
-        "auth", "bad_senders", "blind", "checkers", "child_seconds", "databytes", "greeting", "is_mine",
+        "auth", "bad_senders", "blind", "checkers", "child_seconds", "databytes", "extensions", "greeting", "is_mine",
         "local_host", "loglevel", "more_rcpthosts", "queue", "rcpthosts", "relay_suffix", "seconds", "switches", "tls",
         "wrapped",
     )  # fmt: skip
@@ -80,6 +81,7 @@ class Settings:
     blind: frozenset[bytes]
     tls: Tls | None
     switches: "Switches | None"
+    extensions: frozenset[bytes]
     auth: "Auth | None"
 
     def relaying(self) -> "Settings":

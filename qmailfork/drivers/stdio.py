@@ -65,7 +65,7 @@ def main() -> int:
 def _at_home(environment: dict[bytes, bytes], wrapped: list[bytes]) -> config.Controls:
     if wrapped:
         wrapped[0] = spawn.located(wrapped[0], environment)
-    home = config.home(environment)
+    home = config.absolute(config.home(environment))
     try:
         posix.chdir(home)
     except OSError as fault:
@@ -171,9 +171,11 @@ class Driver:
             return requests.Secured(answer.facts)
         return answer
 
-    def _look_up(self, request: requests.Lookup) -> list[bytes] | None:
-        from qmailfork.system import names  # noqa: PLC0415  # the library is dearer than the session
-
+    def _look_up(self, request: requests.Lookup) -> list[bytes] | ControlFault | None:
+        try:
+            from qmailfork.system import names  # noqa: PLC0415  # the library is dearer than the session
+        except ControlFault as fault:
+            return fault
         return names.look_up(request.name, request.kinds, request.seconds)
 
     def _run(self, request: requests.Run) -> Outcome:
@@ -225,8 +227,10 @@ class Driver:
     def _start(self, request: requests.Start) -> bytes | None:
         from qmailfork.system.wrapped import Wrapped  # noqa: PLC0415  # few sessions wrap anything
 
+        self.leave()
         try:
-            self._wrapped = Wrapped(request.argv, self._environment, self._errors)
+            environment = spawn.merged(self._environment, request.environment)
+            self._wrapped = Wrapped(request.argv, environment, self._errors)
         except OSError as fault:
             return b"%b: %b" % (request.argv[0], (fault.strerror or "").encode())
         return None
@@ -239,6 +243,7 @@ class Driver:
         """Leave the wrapped smtpd, if there is one."""
         if self._wrapped:
             self._wrapped.close()
+            self._wrapped = None
 
     def _open(self, request: requests.Open) -> Opened | bytes:
         try:

@@ -90,6 +90,11 @@ def reply(data: bytes) -> tuple[bytes, bytes] | None:
     return None
 
 
+def offers(answer: bytes) -> frozenset[bytes]:
+    """The keywords in the `answer` to EHLO, in capitals."""
+    return frozenset([line[4:].partition(b" ")[0].upper() for line in answer.split(b"\r\n")[1:-1]])
+
+
 def extensions(answer: bytes, let_through: frozenset[bytes]) -> tuple[bytes, list[bytes]]:
     """The `answer` to EHLO without what is in BLIND (but for the verbs `let_through`) and with PIPELINING: that, and
     what was taken out.

@@ -26,6 +26,7 @@ TLS_NOT_READY = b"454 TLS not available (#4.7.0)\r\n"
 AUTH_TROUBLE = b"454 oops, unable to check that now (#4.7.0)\r\n"
 NO_QUEUE = b"451 qqt failure (#4.3.0)\r\n"
 
+BAD_PARAMETER = b"501 syntax error in parameters (#5.5.4)\r\n"
 NO_PARAMETERS = b"501 no parameters allowed (#5.5.4)\r\n"
 AUTH_CANCELLED = b"501 auth exchange cancelled (#5.7.0)\r\n"
 MALFORMED_AUTH = b"501 malformed auth input (#5.5.2)\r\n"
@@ -49,9 +50,11 @@ BAD_SENDER = b"553 sorry, your envelope sender is in my badmailfrom list (#5.7.1
 BAD_RECIPIENT = b"553 sorry, your envelope recipient is in my badrcptto list (#5.7.1)\r\n"
 NOT_OWN_SENDER = b"553 sorry, invalid sender address specified (#5.7.1)\r\n"
 NO_SUCH_SENDER = b"553 sorry, your envelope sender must exist (#5.7.1)\r\n"
+ASCII_ONLY = b"553 sorry, an address beyond ASCII needs SMTPUTF8 (#5.6.7)\r\n"
 NO_GATEWAY = b"553 sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)\r\n"
 EARLY = b"554 sorry, you spoke before my greeting (#5.5.1)\r\n"
 LOOPING = b"554 too many hops, this message is looping (#5.4.6)\r\n"
+NO_REQUIRETLS = b"555 sorry, REQUIRETLS is not offered here (#5.5.4)\r\n"
 SYNTAX = b"555 syntax error (#5.5.4)\r\n"
 
 

@@ -30,6 +30,8 @@ SWITCHES = frozenset((
 ))  # fmt: skip
 LISTS = (b"badhelo", b"badrcptto", b"recipients")  # spamcontrol's control files
 PATTERNS = (b"*", b"?", b"[", b"\\", b"\n!", b"\n~", b"+\n", b"-\n", b"=\n")  # what spamcontrol reads in badmailfrom
+EXTENSIONS = frozenset((b"chunking", b"dsn", b"smtputf8"))
+NOTHING: frozenset[bytes] = frozenset()
 BLINDABLE = frozenset({b"starttls"})
 MOST_SECONDS = 2_000_000  # poll(2) counts milliseconds in an int
 
@@ -50,6 +52,13 @@ def home(environment: "Mapping[bytes, bytes]") -> bytes:
     return environment.get(b"QMAILHOME") or HOME
 
 
+def absolute(home: bytes) -> bytes:
+    """`home`, where it is one for a server wherever that was started. Raises ControlFault."""
+    if not home.startswith(b"/"):
+        raise ControlFault(f"QMAILHOME={home.decode(errors='surrogateescape')}: not an absolute path")
+    return home
+
+
 class Controls:
     """The control files below `home`, read once, and the smtpd that is `wrapped` (empty: none), which needs none.
 
@@ -62,7 +71,7 @@ class Controls:
     )  # fmt: skip
 
     def __init__(self, home: bytes, wrapped: "Sequence[bytes]" = ()) -> None:
-        self.home = home
+        self.home = absolute(home)
         self.wrapped = wrapped
         directory = home + b"/control/"
         self.has_certificate = posix.access(directory + b"servercert.pem", posix.F_OK)
@@ -148,6 +157,7 @@ def settings(controls: Controls, environment: "Mapping[bytes, bytes]") -> Settin
     result.tls = _tls(controls, environment)
     result.auth = _auth(result, environment)
     result.switches = _switches(result, controls, environment)
+    result.extensions = _extensions(environment, result.checkers.complaints)
     _wrap(result, controls, environment)
     if (environment.get(b"QMAILFORK_LOG") or b"spamcontrol") not in STYLES:
         result.checkers.complaints.append(b"QMAILFORK_LOG=" + environment[b"QMAILFORK_LOG"])
@@ -181,10 +191,21 @@ def _switches(settings: Settings, controls: Controls, environment: "Mapping[byte
     return switches.read(controls, environment, settings.checkers.complaints)
 
 
+def _extensions(environment: "Mapping[bytes, bytes]", complaints: list[bytes]) -> frozenset[bytes]:
+    """The extensions of SMTP that are turned on."""
+    if b"QMAILFORK_EXTENSIONS" not in environment:
+        return NOTHING
+    said = environment[b"QMAILFORK_EXTENSIONS"]
+    words = frozenset(said.lower().replace(b",", b" ").split())
+    if not words <= EXTENSIONS:
+        complaints.append(b"QMAILFORK_EXTENSIONS=" + said)
+    return words & EXTENSIONS
+
+
 def _wrap(settings: Settings, controls: Controls, environment: "Mapping[bytes, bytes]") -> None:
     """What wrap mode goes by."""
     settings.wrapped = controls.wrapped
-    settings.child_seconds, settings.blind = CHILD_SECONDS, frozenset()
+    settings.child_seconds, settings.blind = CHILD_SECONDS, NOTHING
     if controls.wrapped:
         seconds = settings.checkers.limit(b"QMAILFORK_CHILDTIMEOUT", CHILD_SECONDS)
         settings.child_seconds = min(seconds, MOST_SECONDS / 2)

@@ -46,7 +46,7 @@ def site(environment: Mapping[bytes, bytes] | None = None, **changes: Any) -> Se
         "is_mine": lambda ip: ip == b"192.0.2.1", "bad_senders": frozenset(), "databytes": 0, "loglevel": 0,
         "rcpthosts": frozenset([b"joedomain.net"]), "more_rcpthosts": None, "relay_suffix": None,
         "queue": b"bin/qmail-queue", "checkers": Contract(environment or {}), "tls": None, "auth": None,
-        "switches": None,
+        "switches": None, "extensions": frozenset(),
     }  # fmt: skip
     for name, value in {**defaults, **changes}.items():
         setattr(settings, name, value)
@@ -58,7 +58,7 @@ class Script:
     """What the driver answers. `run` takes argv and the three variables."""
 
     run: Callable[[list[bytes], dict[bytes, bytes]], Outcome] = lambda argv, environment: Outcome(EXITED, 0)
-    names: Callable[[bytes], list[bytes] | None] = lambda name: [b"192.0.2.1"]
+    names: Callable[[bytes], object] = lambda name: [b"192.0.2.1"]
     early: bytes | None = None  # what the client says before the greeting
     opened: Opened | bytes = field(default_factory=lambda: Opened(4713, MOMENT))
     finished: tuple[Outcome, bool] = field(default_factory=lambda: (Outcome(EXITED, 0, b"", 0.0, 1732413099), True))

@@ -1,16 +1,17 @@
 """spamcontrol's switches in the conversation: what is asked, in which order, of whom."""
 
+import re
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from qmailfork.conversation.settings import ControlFault
 from qmailfork.conversation.switches import Switches
 from qmailfork.programs.addresses import BadNames, BadRecipients, BadSenders
 from qmailfork.programs.recipients import Recipients
 from tests.conversation.scripted import GREETING, HELO, MAIL, RCPT, Played, Script, play, replies, site
-
-HELO_LINES = 1  # of the replies
 
 
 def switches(**changes: Any) -> Switches:
@@ -159,3 +160,25 @@ def test_a_client_before_the_greeting(early: bytes | None, said: bytes, conditio
     played = hold(b"", Script(early=early), greet_delay=9)
     assert (played.said, played.waits, played.conditions) == (said, [9], conditions)
     assert played.ending.status == 1
+
+
+def test_dns_that_cannot_be_asked_ends_the_session() -> None:
+    fault = ControlFault("python: the Python library dns.resolver is not installed")
+    played = hold(script=Script(names=lambda name: fault), sender_in_dns=True)
+    assert played.ending.reply.endswith(b"421 unable to read controls (#4.3.0)\r\n")
+    assert played.conditions == [b"Error::SNDR::Controls"]
+
+
+LINE = st.binary(max_size=60).map(lambda octets: octets.replace(b"\n", b"").replace(b"\r", b""))
+
+
+@given(name=LINE, sender=LINE, recipient=LINE, relays=st.booleans(), known=st.booleans())
+def test_whatever_a_client_says_has_a_reply(
+    name: bytes, sender: bytes, recipient: bytes, relays: bool, known: bool
+) -> None:
+    lines = b"HELO %b\r\nMAIL FROM:<%b>\r\nRCPT TO:<%b@joedomain.net>\r\nQUIT\r\n" % (name, sender, recipient)
+    given = {**EVERYTHING, "rcpthosts": None, "recipients": Recipients([b"*:a.cdb"]), "own_senders": b"!"}
+    script = Script(names=lambda asked: [b"mx."] if known else None)
+    played = hold(lines, script, relay_suffix=b"" if relays else None, **given)
+    assert all(re.fullmatch(rb"[2-5]\d\d[ -][ -~]*", line) for line in replies(played))
+    assert len(replies(played)) == 4

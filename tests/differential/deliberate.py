@@ -14,7 +14,7 @@ from tests.differential.sites import Site
 
 LONGEST_LINE = 16384
 LITERAL = re.compile(rb"\[(\d+)\.(\d+)\.(\d+)\.(\d+)\]")
-SIZE = re.compile(rb"(?:\s|>)size=(\S*)", re.IGNORECASE)
+SIZE = re.compile(rb"\ssize=(\S*)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -104,6 +104,12 @@ DIFFERENCES = (
         has_size_above_databytes,
     ),
     Difference("malformed SIZE", "RFC 1870: a size is a number of 1 to 20 digits", b"555", has_malformed_size),
+    Difference(
+        "REQUIRETLS",
+        "RFC 8689: a sender who asks that the message never go in plain is refused; qmail-smtpd knows no parameters",
+        b"555",
+        lambda line, site: line[:5].lower() == b"mail " and b"requiretls" in line.lower().split(),
+    ),
     Difference("SIZE advertised", "RFC 1870: EHLO names databytes (outcome.py takes the line away)"),
     Difference("help text", "each names its own project (outcome.py takes the text away)"),
     Difference(

@@ -95,7 +95,7 @@ def test_a_whole_session_imports_next_to_nothing(home: QmailHome) -> None:
     strangers = (
         "qmailfork.cli", "qmailfork.drivers.listener", "qmailfork.drivers.worker", "qmailfork.system.cdb",
         "qmailfork.system.switches", "qmailfork.system.lists", "qmailfork.conversation.screening",
-        "qmailfork.conversation.switches", "qmailfork.programs.refusals",
+        "qmailfork.conversation.switches", "qmailfork.programs.refusals", "qmailfork.conversation.extensions",
     )  # fmt: skip
     assert not any(name.startswith(strangers) for name in ours)
 

@@ -300,8 +300,11 @@ class Session:
     # the wrapped smtpd
 
     def _start(self, request: requests.Start) -> bytes | None:
+        if self._child:
+            self._child.leave()
+            self._child = None
         try:
-            environment, errors = self._environment(), self._link.errors
+            environment, errors = spawn.merged(self._environment(), request.environment), self._link.errors
             self._child = Wrapped(self._site.reactor, self._site.reaper, request.argv, environment, errors)
         except OSError as fault:
             return b"%b: %b" % (request.argv[0], (fault.strerror or "").encode())
