@@ -50,9 +50,10 @@ async def hold(attack: Attack, host: str, port: int, up: asyncio.Semaphore) -> N
                 reader, writer = await asyncio.open_connection(host, port)
             reading = asyncio.create_task(discard(reader)) if attack.reads else None
             await speak(attack, writer)
-            writer.close()
+            writer.write_eof()
             if reading:
                 await reading
+            writer.close()
         except OSError:
             await asyncio.sleep(0.05)
 
