@@ -4,9 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.listeners import LISTENERS, WRAPPERS
 from tests.support import QmailHome, build_fakes
+
+settings.register_profile("untimed", deadline=None)  # a machine at work is no fault of the code
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

@@ -77,6 +77,24 @@ def test_what_it_offers(kind: str, home: QmailHome) -> None:
     assert heard(home) == b"EHLO foo\r\n" * 2
 
 
+def test_parameters_that_it_offers_reach_it(kind: str, home: QmailHome) -> None:
+    offer = "EHLO=250-child/250-SMTPUTF8/250-DSN/250_REQUIRETLS"
+    says = "MAIL FROM:<jürgen@example.net> SMTPUTF8 RET=HDRS ENVID=a+2Bb REQUIRETLS".encode()
+    with wrapped(kind, home, offer) as talk:
+        assert talk.client.command("EHLO foo")[1:4] == [b"250-SMTPUTF8", b"250-DSN", b"250-REQUIRETLS"]
+        assert talk.client.command(says) == [b"250 child mail"]
+        to = "RCPT TO:<josé@joedomain.net> NOTIFY=SUCCESS,DELAY ORCPT=utf-8;josé@joedomain.net".encode()
+        assert talk.client.command(to) == [b"250 child rcpt"]
+    assert heard(home).startswith(b"EHLO foo\r\n" + says + b"\r\n" + to + b"\r\n")
+
+
+def test_requiretls_is_not_passed_over_where_it_offers_none(kind: str, home: QmailHome) -> None:
+    with wrapped(kind, home) as talk:
+        begin(talk)
+        assert talk.client.command("MAIL FROM:<a@example.net> REQUIRETLS")[0].startswith(b"555 ")
+    assert b"REQUIRETLS" not in heard(home)
+
+
 def test_starttls_let_through(kind: str, home: QmailHome) -> None:
     with wrapped(kind, home, QMAILFORK_BLIND="starttls") as talk:
         assert b"250-STARTTLS" in talk.client.command("EHLO foo")

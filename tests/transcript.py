@@ -3,6 +3,7 @@
 import fcntl
 import re
 import socket
+import subprocess
 import termios
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +41,7 @@ class Case:
     control: dict[str, bytes | None] = field(default_factory=dict)
     directories: list[str] = field(default_factory=list)
     domains: list[str] = field(default_factory=list)
+    databases: dict[str, bytes] = field(default_factory=dict)
     queue: str | None = "queue"
     ways: tuple[str, ...] = WAYS
     cold: bool = False
@@ -84,6 +86,8 @@ def read_header(case: Case, line: str) -> None:
         case.env[variable] = unescape(text).decode("utf-8", "surrogateescape") if is_set else None
     elif word == "control":
         read_control(case, rest, value)
+    elif word == "cdb" and rest:
+        case.databases[rest] = records(value.split())
     elif word == "cdb":
         case.domains = value.split()
     elif word == "queue":
@@ -109,6 +113,12 @@ def read_control(case: Case, name: str, value: str) -> None:
         case.control[name] = b""
     else:
         case.control[name] = unescape(value)
+
+
+def records(words: list[str]) -> bytes:
+    """What cdb -c reads: a record for each `key` or `key=value`."""
+    pairs = [(unescape(key), unescape(value)) for key, _, value in (word.partition("=") for word in words)]
+    return b"".join(b"+%d,%d:%b->%b\n" % (len(key), len(value), key, value) for key, value in pairs) + b"\n"
 
 
 def read_step(case: Case, line: str) -> None:
@@ -153,6 +163,8 @@ def prepare(case: Case, home: QmailHome) -> dict[str, str]:
         (home.path / "control" / name).mkdir()
     if case.domains:
         home.more_rcpthosts(case.domains)
+    for name, text in case.databases.items():
+        subprocess.run(["cdb", "-c", str(home.path / "control" / name)], input=text, check=True)
     home.queue(case.queue)
     here = {n: v if v is None else v.replace("{home}", str(home.path)) for n, v in case.env.items()}
     return home.environment(**here)

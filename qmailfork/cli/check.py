@@ -1,151 +1,166 @@
-"""`qmailfork check`: what is wrong with environment, control files and rules, before a client finds it."""
+"""`qmailfork check`: what is wrong with a service, or with environment, control files and rules."""
 
-import difflib
-import json
 import os
-import re
 import resource
 import sys
-from collections.abc import Iterator
-from typing import NamedTuple
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import click
 
-from qmailfork.cli import surroundings, words
+from qmailfork.cli import finding, screens, surroundings, words
+from qmailfork.cli.checks import controls, lists, owner, rules, variables
+from qmailfork.cli.checks.directory import LEAST_MEMORY, Service, Unreadable
+from qmailfork.cli.finding import ERROR, WARNING, Finding
 from qmailfork.cli.surroundings import text
 from qmailfork.conversation.settings import ControlFault, Settings
-from qmailfork.programs import checkers
-from qmailfork.system import config, switches
+from qmailfork.system import config
+from qmailfork.system.config import Controls
 
-WARNING, ERROR = 1, 2  # the exit status, too
-LEAST_MEMORY = 64_000_000  # octets: qmailfork-smtpd(8)
-OWN_WORDS = re.compile(rb"([45][0-9][0-9])SMTPEXTFORK|SMTPEXTFORK([45][0-9][0-9])")
-OURS = re.compile(rb"[0-9]*SMTPEXT|QMAILFORK_|XF_QUIT|REPLY_|TARPIT|MAXREC")  # a name that must be meant for us
-KNOWN = (
-    "SMTPEXTFORK", "SMTPEXTFORKR", "SMTPEXTFORKCODES", "SMTPEXTFORKFAIL", "SMTPEXTFORKTIMEOUT", "SMTPEXTFORKTOTAL",
-    "SMTPEXTFORKHEADERS", "SMTPEXTFORKREPLY", "XF_QUITASAP", "QMAILFORK_LOG", "QMAILFORK_MAILDIR", "QMAILFORK_BLIND",
-    "QMAILFORK_CHILDTIMEOUT", *map(os.fsdecode, switches.NAMES),
-)  # fmt: skip
-
-
-class Finding(NamedTuple):
-    """How bad, where, what it is and why it matters, and how to mend it."""
-
-    level: int
-    where: str
-    what: str
-    mend: str
+RELAY = b"RELAYCLIENT"
 
 
 @click.command()
+@click.argument("directory", type=text, required=False)
 @click.option("--rules", "source", type=text, help="The source of the rules; its cdb is FILE.cdb.")
+@click.option("--run", "runs", is_flag=True, help="Run each checker once, for a recipient that is made up.")
 @click.option("--json", "as_json", is_flag=True, help="Say it in JSON.")
 @surroundings.options
-def check(source: bytes | None, as_json: bool, env_dir: str | None, pairs: tuple[str, ...]) -> None:
-    """Look for what is wrong with environment and control files, as the server would read them.
+def check(
+    directory: bytes | None,
+    source: bytes | None,
+    runs: bool,
+    as_json: bool,
+    env_dir: str | None,
+    pairs: tuple[str, ...],
+) -> None:
+    """Look for what is wrong with the service in DIRECTORY, or with environment and control files as they are here.
 
-    Exit status: 0, nothing found; 1, warnings; 2, errors, or a wrong argument.
+    DIRECTORY has a run script, a systemd unit or an rc.d script. Exit status: 0, nothing found; 1, warnings; 2,
+    errors, or a wrong argument.
     """  # fmt: skip
+    if directory is not None:
+        if env_dir is not None or source is not None:
+            surroundings.fail("DIRECTORY", "it has its own env-dir and rules: leave --env-dir and --rules out")
+        tell(of_directory(directory, runs, pairs), as_json)
     environment = surroundings.environment(env_dir, pairs)
-    about_rules = list(_rules(source)) if source else []  # before qmail's home is entered
-    found = list(dict.fromkeys([*findings(environment), *about_rules]))
+    about_rules = _rules(os.fsdecode(source)) if source else []  # before qmail's home is entered
+    tell([*_memory(), *findings(environment, runs=runs), *_relaying(environment), *about_rules], as_json)
+
+
+def tell(found: list[Finding], as_json: bool) -> None:
+    """Show what was `found`, and end."""
+    found = finding.once(found)
     if as_json:
-        click.echo(json.dumps([{**one._asdict(), "level": _level(one)} for one in found]))
+        click.echo(finding.as_json(found))
     else:
-        for one in found:
-            colour = "red" if one.level == ERROR else "yellow"
-            click.secho(f"{_level(one)}: {one.where}: {one.what}", fg=colour)
-            click.echo(f"  {one.mend}")
-        if not found:
-            click.secho("nothing found", fg="green")
-    sys.exit(max((one.level for one in found), default=0))
+        finding.show(found)
+    sys.exit(finding.worst(found))
 
 
-def _level(finding: Finding) -> str:
-    return "error" if finding.level == ERROR else "warning"
+def of_directory(directory: bytes, runs: bool = False, pairs: tuple[str, ...] = ()) -> list[Finding]:
+    """All that is wrong with the service in `directory`. Raises click.UsageError."""
+    try:
+        service = Service(Path(os.fsdecode(os.path.abspath(directory))))
+    except Unreadable as fault:
+        surroundings.fail("DIRECTORY", str(fault))
+    surroundings.put(service.environment, pairs)
+    cdb = str(service.path(service.chain.cdb)) if service.chain.cdb else ""
+    source = cdb.removesuffix(".cdb")
+    about_rules = [*rules.compiled(source, cdb)] if cdb else []
+    known, refused = rules.parsed(source, cdb) if cdb else ([], [])
+    about_rules += [*refused, *rules.relaying(source, known)]
+
+    def look() -> Iterator[Finding]:
+        if cdb and os.path.exists(cdb):
+            yield from controls.readable(cdb, "every client is turned away")
+        if service.chain.python.startswith("/"):
+            yield from lists.program(str(service.script_file), os.fsencode(service.chain.python))
+        for one in findings(service.environment, service.chain.wrapped, runs):
+            yield placed(service, one)
+        for address, rule in known:
+            if rule.allowed and rule.environment:
+                yield from _of_rule(service, f"{source}: {words.shown(address)}:", rule.environment)
+
+    relaying = [placed(service, one) for one in _relaying(service.environment)]
+    return [*service.found, *relaying, *about_rules, *owner.looking(service.user, look)]
 
 
-def findings(environment: dict[bytes, bytes]) -> Iterator[Finding]:
+def placed(service: Service, one: Finding) -> Finding:
+    """With the file of the env-dir for where, where it is about a variable from there."""
+    name, equals, value = one.where.partition("=")
+    file = service.from_env_dir.get(os.fsencode(name))
+    return one if file is None else one._replace(where=f"{file}{equals}{value}")
+
+
+def _of_rule(service: Service, where: str, given: dict[bytes, bytes]) -> Iterator[Finding]:
+    """What is wrong for the clients of one rule, and was not before it."""
+    before = set(findings(service.environment, service.chain.wrapped))
+    for one in findings({**service.environment, **given}, service.chain.wrapped):
+        if one not in before:
+            is_set_here = os.fsencode(one.where).split(b"=")[0] in given
+            yield one._replace(where=f"{where} {one.where}") if is_set_here else one
+
+
+def findings(environment: dict[bytes, bytes], wrapped: Sequence[str] = (), runs: bool = False) -> Iterator[Finding]:
     """All that is wrong with this environment and the control files that it leads to."""
-    yield from _names(environment)
-    yield from _memory()
     home = config.home(environment)
     try:
         os.chdir(home)
-        controls = config.Controls(home)
+        known = Controls(home, [os.fsencode(word) for word in wrapped])
+        settings = config.settings(known, environment)
     except (ControlFault, OSError) as fault:
-        yield Finding(ERROR, os.fsdecode(home), f"{fault}; every client is told 421", "make it readable for the server")
+        why = "every client is told 421 unable to read controls"
+        yield Finding(ERROR, os.fsdecode(home), str(fault), why, "make it readable for the server")
+        yield from variables.names(environment, [])
         return
-    if controls.rcpthosts is None:
-        yield Finding(
-            ERROR,
-            "control/rcpthosts",
-            "it is not there, and every recipient is taken: an open relay",
-            "list our domains",
-        )
-    for name, relay in ((b"SMTPEXTFORK", {}), (b"SMTPEXTFORKR", {b"RELAYCLIENT": b""})):
-        base = {key: value for key, value in environment.items() if key != b"RELAYCLIENT"}
-        yield from _list(name.decode(), config.settings(controls, {**base, **relay}))
-    yield from _program("QMAILQUEUE", config.settings(controls, environment).queue)
+    yield from controls.domains(known)
+    yield from controls.certificate(settings, time.time())
+    yield from _checkers(known, environment, runs)
+    yield from screens.findings(known, environment)
+    if settings.auth and settings.auth.program:
+        yield from lists.program("QMAILFORK_CHECKPASSWORD", settings.auth.program[0])
+    if not wrapped:
+        yield from lists.program("QMAILQUEUE", settings.queue)
+    elif wrapped[0].startswith("/"):
+        yield from lists.program("the wrapped smtpd", os.fsencode(wrapped[0]))
 
 
-def _names(environment: dict[bytes, bytes]) -> Iterator[Finding]:
-    """Variables that look like ours and are not, with the nearest name that is."""
-    for name in environment:
-        shown = words.shown(name)
-        if shown not in KNOWN and not OWN_WORDS.fullmatch(name) and OURS.match(name):
-            near = difflib.get_close_matches(shown, KNOWN, 1)
-            mend = f"did you mean {near[0]}?" if near else "take it away"
-            yield Finding(WARNING, shown, "no program knows this variable", mend)
+def _checkers(known: Controls, environment: dict[bytes, bytes], runs: bool) -> Iterator[Finding]:
+    """Both lists, each under the settings of a client that meets it, and the variables beside them."""
+    base = {name: value for name, value in environment.items() if name != RELAY}
+    programs: list[bytes] = []
+    met: list[Settings] = []
+    for name, more in (("SMTPEXTFORK", {}), ("SMTPEXTFORKR", {RELAY: b""})):
+        settings = config.settings(known, {**base, **more})
+        met.append(settings)
+        yield from lists.entries(name, settings)
+        programs += [entry.argv[0] for entry in settings.checkers.entries if entry.argv]
+        if runs:
+            yield from lists.tried(name, environment)
+        yield from variables.values(environment, settings)
+    yield from variables.names(environment, [*programs, met[0].queue])
+    yield from variables.own_words(environment, met[0])
+
+
+def _relaying(environment: dict[bytes, bytes]) -> Iterator[Finding]:
+    if RELAY in environment:
+        why = "every client may send to any domain: an open relay"
+        yield Finding(ERROR, "RELAYCLIENT", "it is set for everyone", why, "set it in the rules, for our own networks")
 
 
 def _memory() -> Iterator[Finding]:
     for kind, name in ((resource.RLIMIT_AS, "-a"), (resource.RLIMIT_DATA, "-d")):
         limit = resource.getrlimit(kind)[0]
         if limit != resource.RLIM_INFINITY and limit < LEAST_MEMORY:
-            yield Finding(
-                WARNING, f"softlimit {name}", f"{limit} octets are few for Python and its checkers", "give -m 80000000"
-            )
+            what, why = f"{limit} octets are few for Python", "the server or its checkers fail"
+            yield Finding(WARNING, f"softlimit {name}", what, why, "give -m 80000000")
 
 
-def _list(name: str, settings: Settings) -> Iterator[Finding]:
-    """One of the two lists of checkers, under the settings of a client that meets it."""
-    contract = settings.checkers
-    for complaint in contract.complaints:
-        yield Finding(ERROR, words.shown(complaint), "it makes no sense and is passed over", "see qmailfork-control(5)")
-    for entry in contract.entries:
-        if not entry.resident:
-            yield from _program(name, entry.argv[0])
-    if contract.entries and not contract.environment.get(b"SMTPEXTFORKFAIL"):
-        yield Finding(
-            WARNING, "SMTPEXTFORKFAIL", f"a checker of {name} that fails lets the recipient pass", "set it to defer"
-        )
-    used = {*contract.codes.values(), *filter(None, checkers.ON_FAILURE.values())}
-    for variable in contract.environment:
-        match = OWN_WORDS.fullmatch(variable)
-        if match and (match[1] or match[2]) not in used and name == "SMTPEXTFORK":
-            yield Finding(
-                WARNING, words.shown(variable), "no exit code leads to this reply code", "see SMTPEXTFORKCODES"
-            )
-
-
-def _program(name: str, path: bytes) -> Iterator[Finding]:
-    """A program that the server would start: `path` as it stands in the variable `name`."""
-    shown = words.shown(path)
-    if not os.path.exists(path):
-        yield Finding(ERROR, name, f"{shown} is not there", "a relative path begins at qmail's home, not in PATH")
-    elif not (os.path.isfile(path) and os.access(path, os.X_OK)):
-        yield Finding(ERROR, name, f"{shown} may not be executed", f"chmod +x {shown}")
-
-
-def _rules(source: bytes) -> Iterator[Finding]:
-    """A cdb that is older than its source."""
-    try:
-        newer = os.stat(source).st_mtime_ns > os.stat(source + b".cdb").st_mtime_ns
-    except OSError as fault:
-        yield Finding(ERROR, words.shown(os.fsencode(fault.filename)), str(fault.strerror), "run tcprules")
-        return
-    if newer:
-        yield Finding(
-            ERROR, words.shown(source), "the cdb is older, and what was changed does not count", "run tcprules"
-        )
+def _rules(source: str) -> list[Finding]:
+    cdb = f"{source}.cdb"
+    if not os.path.exists(source):
+        return [Finding(ERROR, source, os.strerror(2), "there are no rules to compile", "name the source of tcprules")]
+    known, refused = rules.parsed(source, cdb)
+    return [*rules.compiled(source, cdb), *refused, *rules.relaying(source, known)]

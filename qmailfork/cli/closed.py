@@ -20,7 +20,7 @@ class Closed:
         nothing, writer = os.pipe()
         os.close(writer)
         try:
-            pid = self._launch(request.argv, spawn.merged(self._environment, request.environment))
+            pid = self._launch(request.command, spawn.merged(self._environment, request.environment))
             return children.outcome(pid, nothing, request.seconds, 0, began)
         except OSError as fault:
             return Outcome(UNSTARTED, fault.errno or 0, b"", (monotonic() - began) * 1000)

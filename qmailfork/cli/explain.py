@@ -6,14 +6,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from typing import Any
 
 import click
 
-from qmailfork.cli import surroundings, words
+from qmailfork.cli import records, surroundings, words
 from qmailfork.cli.surroundings import text
 from qmailfork.conversation.conduct import converse
-from qmailfork.conversation.requests import Consult
+from qmailfork.conversation.requests import Consult, Lookup
 from qmailfork.conversation.settings import ControlFault
 from qmailfork.drivers import rehearsal, stdio
 from qmailfork.drivers.rehearsal import Rehearsal, Step
@@ -30,32 +31,57 @@ DECIDES = {
     b"Reject::SNDR::Invalid_Relay": "control/rcpthosts does not have the recipient's domain",
     b"Reject::ORIG::Bad_Mailfrom": "control/badmailfrom has the sender",
     b"Reject::DATA::Invalid_Size": "control/databytes, or DATABYTES, is smaller",
-    b"Reject::RCPT::Toomany_Rcptto": "MAXRECIPIENTS are reached",
+    b"Reject::SNDR::Bad_Helo": "HELOCHECK: control/badhelo has the client's name, or there is none",
+    b"Reject::SNDR::DNS_Helo": "HELOCHECK: the client's name is not what DNS says",
+    b"Reject::SNDR::DNS_Helo_Temp": "HELOCHECK: DNS does not answer",
+    b"Reject::ORIG::DNS_MF": "MFDNSCHECK: DNS does not have the sender's domain",
+    b"Reject::ORIG::DNS_MF_Temp": "MFDNSCHECK: DNS does not answer",
+    b"Reject::RCPT::Failed_Rcptto": "control/recipients knows no such recipient",
+    b"Reject::RCPT::Bad_Rcptto": "control/badrcptto has the recipient",
+    b"Reject::RCPT::Toomany_Rcptto": "MAXRECIPIENTS are reached, or TARPITCOUNT by recipients that do not exist",
+    b"Reject::ORIG::Invalid_Mailfrom": "LOCALMFCHECK: the sender is not the client's own",
+    b"Accept::ORIG::Local_Sender": "RELAYCLIENT is set, and the sender is the client's own (LOCALMFCHECK)",
+    b"Accept::RCPT::Recipients_Cdb": "a cdb in control/recipients has the recipient",
+    b"Accept::RCPT::Recipients_Pam": "a program in control/recipients knows the recipient",
+    b"Error::RCPT::Recipients_Pam": "a program in control/recipients does not tell",
+    b"Accept::RCPT::Recipients_Wild": "control/recipients takes every recipient of the domain",
     b"Accept::SNDR::Relay_Client": "RELAYCLIENT is set: control/rcpthosts does not count",
 }
 
 
 @click.command()
-@click.option("--ip", type=text, required=True, help="The client's address.")
+@click.argument("record", nargs=-1, metavar="[ID [LOG]...]")
+@click.option("--ip", type=text, help="The client's address.")
 @click.option("--host", type=text, help="The client's name, as DNS has it.")
 @click.option("--info", type=text, help="What ident says of the client.")
 @click.option("--helo", type=text, help="What the client calls itself; none if not given.")
 @click.option("--from", "sender", type=text, default="", help="The sender; the null sender if not given.")
-@click.option("--to", "recipients", type=text, multiple=True, required=True, help="A recipient; may be repeated.")
+@click.option("--to", "recipients", type=text, multiple=True, help="A recipient; may be repeated.")
 @click.option("-x", "cdb", type=text, help="tcpserver's rules, compiled by tcprules.")
 @click.option("--rules", "source", type=click.File("rb"), help="The same, not yet compiled.")
 @click.option("--local", type=text, default="mail.example.net", help="Our name (tcpserver's -l).")
 @click.option("--dry", is_flag=True, help="Run no checkers; take it that all of them let the recipient pass.")
 @click.option("--json", "as_json", is_flag=True, help="Say it in JSON.")
 @surroundings.options
-def explain(as_json: bool, **given: Any) -> None:
-    """Tell the conversation that a client would have, with the rule and the files that decide.
+def explain(as_json: bool, record: tuple[str, ...], **given: Any) -> None:
+    """Tell the conversation that a client would have, with the rule and the files that decide; --ip and --to say who.
 
     Checkers run for real; nothing is queued.
 
-    Exit status: 0, all recipients are accepted; 1, not all; 2, a wrong argument; 111, what the server goes by cannot
-    be read.
+    With ID: tell what a log in JSON has of that decision, or of that session. LOG is a directory of multilog's or the
+    like, a file, or - for standard input.
+
+    Exit status: 0, all recipients are accepted, or ID was found; 1, not; 2, a wrong argument; 111, what the server
+    goes by, or a log, cannot be read.
     """  # fmt: skip
+    if record:
+        if given["ip"] or given["recipients"]:
+            raise click.UsageError("either ID, or --ip and --to")
+        records.explain(record[0], record[1:], as_json)
+        return
+    for option, value in (("--ip", given["ip"]), ("--to", given["recipients"])):
+        if not value:
+            raise click.UsageError(f"Missing option '{option}'.")
     for value in (given["helo"] or b"", given["sender"], *given["recipients"]):
         if b"\n" in value:
             raise click.UsageError("no client can send a line feed in its name or an address")
@@ -99,7 +125,7 @@ class Explained:
         null = spawn.seal()
         driver = stdio.Driver(profile.environment(client, local), null, lambda event: None)
         words = rehearsal.client(given["helo"], given["sender"], list(given["recipients"]), MESSAGE)
-        held = Rehearsal(words, _pass if given["dry"] else driver.answer)
+        held = Rehearsal(words, _dry(driver) if given["dry"] else driver.answer)
         try:
             return held.drive(converse(profile.settings, profile.peer(client, local)))
         finally:
@@ -146,6 +172,11 @@ def _compiled(source: Any) -> bytes:
     return os.fsencode(path)
 
 
+def _dry(driver: stdio.Driver) -> Callable[[Any], object]:
+    """Asks what costs nothing, and takes it that checkers have no objection."""
+    return lambda request: driver.answer(request) if isinstance(request, Lookup) else _pass(request)
+
+
 def _pass(request: Any) -> Outcome:
     """What a checker that has no objection would have answered."""
     return Outcome(ANSWERED, 0, b"action=DUNNO\n\n") if isinstance(request, Consult) else Outcome(EXITED, 0)
@@ -167,8 +198,8 @@ def _decisions(step: Step) -> list[str]:
 def _checkers(step: Step) -> list[dict[str, Any]]:
     checks = next((event.checks for event in reversed(step.events) if event.checks), [])
     return [
-        {"program": words.shown(program), "ending": words.ending(outcome), "ms": round(outcome.milliseconds, 1)}
-        for program, outcome in checks
+        {"program": words.shown(checker.program), "ending": words.ending(outcome), "ms": round(outcome.milliseconds, 1)}
+        for checker, outcome in checks
     ]
 
 
@@ -178,6 +209,7 @@ def _as_json(step: Step) -> dict[str, Any]:
         "reply": [words.shown(line) for line in step.reply.rstrip(b"\r\n").split(b"\r\n")],
         "checkers": _checkers(step),
         "decides": _decisions(step),
+        "waits": step.waits,
         "log": [words.shown(event.condition) for event in step.events],
     }
 
@@ -203,6 +235,8 @@ def _show_step(step: Step, dry: bool) -> None:
     for check in _checkers(step):
         took = "would run" if dry else f"{check['ending']} after {words.milliseconds(check['ms'])}"
         click.echo(f"     {check['program']}: {took}")
+    if step.waits:
+        click.echo(f"     the client waits for {step.waits:g} s")
     for decision in _decisions(step):
         click.echo(f"     {decision}")
     for line in step.reply.rstrip(b"\r\n").split(b"\r\n"):

@@ -35,12 +35,17 @@ def environment(env_dir: str | None, pairs: Iterable[str]) -> dict[bytes, bytes]
             envdir.apply(os.fsencode(env_dir), variables)
         except ControlFault as fault:
             fail("--env-dir", str(fault))
+    put(variables, pairs)
+    return variables
+
+
+def put(variables: dict[bytes, bytes], pairs: Iterable[str]) -> None:
+    """Set the variables that `pairs`, NAME=VALUE, speak of. Raises click.UsageError."""
     for pair in pairs:
         name, equals, value = os.fsencode(pair).partition(b"=")
         if not name or not equals:
             fail("--set", f"{pair!r} is not NAME=VALUE")
         variables[name] = value
-    return variables
 
 
 def fail(option: str, words: str) -> NoReturn:

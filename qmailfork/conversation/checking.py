@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from qmailfork.conversation.requests import Asking
     from qmailfork.programs.journal import Check, Event
+    from qmailfork.programs.verdict import Variables
 
     Refusal = Callable[[bytes, bytes, bytes, bytes, list[Check]], Event]
 
@@ -27,16 +28,18 @@ class Candidate:
 
     `envelope` is what they are told, `suffix` RELAYCLIENT's; `checks` how they ended; `headers` and `said` what they
     want above the message and before the reply. `left` are the seconds that the rest of the list has; `waiting` the
-    refusals that depend on what the others say. `listed` is the log's condition where a list of its own has it.
+    refusals that depend on what the others say. `listed` is the log's condition where a list of its own has it,
+    `facts` what programs find of RCPT's parameters.
     """
 
-    __slots__ = ("checks", "envelope", "headers", "left", "listed", "said", "suffix", "waiting")
+    __slots__ = ("checks", "envelope", "facts", "headers", "left", "listed", "said", "suffix", "waiting")
 
     def __init__(self, envelope: Envelope, suffix: bytes, seconds: float) -> None:
         self.envelope = envelope
         self.suffix = suffix
         self.left = seconds
         self.listed = b""
+        self.facts: Variables = {}
         self.checks: list[Check] = []
         self.headers: list[bytes] = []
         self.said: list[tuple[bytes, bytes]] = []
@@ -68,7 +71,7 @@ def _verdict(session: Session, candidate: Candidate, checker: Checker) -> "Askin
     """What `checker` says, where the session does not know it yet and the list's time is not over."""
     if checker in session.lasting:
         outcome, verdict = session.lasting[checker]
-        candidate.checks.append((checker.program, outcome))
+        candidate.checks.append((checker, outcome))
         return verdict
     contract = session.settings.checkers
     if candidate.left <= 0:
@@ -77,7 +80,7 @@ def _verdict(session: Session, candidate: Candidate, checker: Checker) -> "Askin
         return verdict
     outcome = yield _question(session, candidate, checker)
     candidate.left -= outcome.milliseconds / 1000
-    candidate.checks.append((checker.program, outcome))
+    candidate.checks.append((checker, outcome))
     verdict = checker.judge(contract, outcome)
     if verdict.lasting and not verdict.failed:
         session.lasting[checker] = outcome.again(), verdict
@@ -90,9 +93,9 @@ def _question(session: Session, candidate: Candidate, checker: Checker) -> Run |
     if checker.resident:
         question = checker.question(candidate.envelope)
         return Consult(checker.address, question, checker.end, seconds)
-    environment = {**session.variables, **checker.environment(candidate.envelope)}
+    environment = {**session.variables, **session.facts, **candidate.facts, **checker.environment(candidate.envelope)}
     run = RunWarm if checker.warm else Run
-    return run(checker.argv, environment, seconds, checker.captured)
+    return run(checker.argv, environment, seconds, checker.captured, contract.fence)
 
 
 def _heed(session: Session, candidate: Candidate, checker: Checker, verdict: Verdict) -> "Asking[bytes]":
@@ -155,7 +158,7 @@ def _refuse(session: Session, candidate: Candidate, checker: Checker, verdict: V
     reply = announced(candidate, reply)
     if session.settings.checkers.quits or verdict.closes or verdict.code == b"421":
         if not verdict.silent:
-            session.owed.append(reply)
+            session.owed.append(session.signed(reply))
         raise Hangup
     return reply
 

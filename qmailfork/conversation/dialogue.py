@@ -2,18 +2,19 @@
 
 The theory, as in qmail-smtpd: a session is FRESH until MAIL is accepted, then has a SENDER, then is READY once a
 recipient is accepted. HELO, EHLO, RSET, STARTTLS and DATA make it FRESH again; DATA does so whatever became of the
-message. A MAIL that is refused changes nothing. STEPS is the whole of it: for each state and verb the next state,
-which is entered when the reply is positive, or the reply that refuses the verb in that state.
+message. AUTH has its place where it is FRESH. A MAIL that is refused changes nothing. STEPS is the whole of it: for
+each state and verb the next state, which is entered when the reply is positive, or the reply that refuses the verb in
+that state.
 """
 
-from qmailfork.conversation import checking, message, policy, recipient
+from qmailfork.conversation import checking, message, origin, recipient
 from qmailfork.conversation.requests import Ending
 from qmailfork.conversation.session import FRESH, READY, SENDER, Gone, Late, Overlong, Session
 from qmailfork.conversation.settings import ControlFault, Settings
 from qmailfork.programs import events
 from qmailfork.programs.peer import Peer
-from qmailfork.smtp import address, commands, replies
-from qmailfork.smtp.commands import DATA, EHLO, HELO, HELP, MAIL, NOOP, QUIT, RCPT, RSET, STARTTLS, VRFY
+from qmailfork.smtp import commands, replies
+from qmailfork.smtp.commands import AUTH, DATA, EHLO, HELO, HELP, MAIL, NOOP, QUIT, RCPT, RSET, STARTTLS, VRFY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,15 +26,15 @@ _ANYWHERE: dict[bytes, str | bytes] = {HELO: FRESH, EHLO: FRESH, MAIL: SENDER, R
 STEPS: dict[str, dict[bytes, str | bytes]] = {
     FRESH: {
         **_ANYWHERE, RCPT: replies.MAIL_FIRST, DATA: replies.MAIL_FIRST,
-        NOOP: FRESH, VRFY: FRESH, HELP: FRESH, QUIT: FRESH,
+        NOOP: FRESH, VRFY: FRESH, HELP: FRESH, QUIT: FRESH, AUTH: FRESH,
     },
     SENDER: {
         **_ANYWHERE, RCPT: READY, DATA: replies.RCPT_FIRST,
-        NOOP: SENDER, VRFY: SENDER, HELP: SENDER, QUIT: SENDER,
+        NOOP: SENDER, VRFY: SENDER, HELP: SENDER, QUIT: SENDER, AUTH: replies.AUTH_IN_MAIL,
     },
     READY: {
         **_ANYWHERE, RCPT: READY, DATA: FRESH,
-        NOOP: READY, VRFY: READY, HELP: READY, QUIT: READY,
+        NOOP: READY, VRFY: READY, HELP: READY, QUIT: READY, AUTH: replies.AUTH_IN_MAIL,
     },
 }  # fmt: skip
 
@@ -44,8 +45,21 @@ def converse(settings: Settings, peer: Peer) -> "Asking[Ending]":
     yield from announce(session)
     if settings.tls and settings.tls.at_once and not (yield from _secure(session)):
         return Ending(b"", 1)
+    early = yield from early_talker(session)
+    if early:
+        return early
     session.owed.append(replies.greeting(settings.greeting))
     return (yield from hold(session, lambda line: _obey(session, line)))
+
+
+def early_talker(session: Session) -> "Asking[Ending | None]":
+    """GREETDELAY: the end of a client that could not wait for its greeting, None for all others."""
+    switches = session.settings.switches
+    if switches is None or not switches.greet_delay or session.settings.relay_suffix is not None:
+        return None
+    from qmailfork.conversation import screening  # noqa: PLC0415  # few sites have set a switch
+
+    return (yield from screening.hush(session, switches))
 
 
 def hold(session: Session, obey: "Callable[[bytes], Asking[bytes]]") -> "Asking[Ending]":
@@ -53,7 +67,9 @@ def hold(session: Session, obey: "Callable[[bytes], Asking[bytes]]") -> "Asking[
     try:
         while True:
             try:
-                reply = yield from obey((yield from session.line()))
+                line = yield from session.line()
+                session.deciding = 0
+                reply = yield from obey(line)
             except Overlong:
                 yield from session.say(3, b"command line too long")
                 reply = replies.TOO_LONG
@@ -99,13 +115,17 @@ def announce(session: Session) -> "Asking[None]":
 
 def _obey(session: Session, line: bytes) -> "Asking[bytes]":
     """The reply to one command line; the session's state follows it."""
-    if b"\0" in line:
-        yield from session.say(3, b"NUL in a command: ", line)
-        return replies.SYNTAX
     verb, argument = commands.split(line)
+    if verb == AUTH:
+        session.guarded = True
+    if b"\0" in line:
+        yield from session.say(3, b"NUL in a command: ", tellable(session, line))
+        return replies.SYNTAX
     step = STEPS[session.state].get(verb, replies.UNIMPLEMENTED)
+    if verb == AUTH and not session.settings.auth:
+        step = replies.UNIMPLEMENTED
     if isinstance(step, bytes):
-        yield from session.say(3, b"refused: ", line)
+        yield from session.say(3, b"refused: ", tellable(session, line))
         return step
     if verb in session.held:
         yield session.note(events.held(verb, session.held[verb]))
@@ -114,6 +134,11 @@ def _obey(session: Session, line: bytes) -> "Asking[bytes]":
     if verb == DATA or replies.is_positive(reply):
         session.state = step
     return reply
+
+
+def tellable(session: Session, line: bytes) -> bytes:
+    """As much of a command `line` as the log may have: nothing of what can be a password."""
+    return line if not session.guarded or commands.split(line)[0] in commands.SPOKEN else b"(not-told)"
 
 
 def greeted(session: Session, argument: bytes, extended: bool) -> None:
@@ -133,6 +158,13 @@ def _start_tls(session: Session, argument: bytes) -> "Asking[bytes]":
     from qmailfork.conversation import encryption  # noqa: PLC0415  # likewise
 
     return (yield from encryption.start(session, argument))
+
+
+def _authenticate(session: Session, argument: bytes) -> "Asking[bytes]":
+    from qmailfork.conversation import authentication  # noqa: PLC0415  # likewise
+
+    assert session.settings.auth
+    return (yield from authentication.accept(session, session.settings.auth, argument))
 
 
 def _hello(session: Session, argument: bytes) -> "Asking[bytes]":
@@ -155,42 +187,15 @@ def _extensions(session: Session) -> "Asking[tuple[bytes, ...]]":
 
         if (yield from encryption.offered(session, session.settings.tls)):
             offers += (b"STARTTLS",)
+    if session.settings.auth:
+        from qmailfork.conversation import authentication  # noqa: PLC0415  # likewise
+
+        offers += authentication.offered(session, session.settings.auth)
+    if session.settings.extensions or session.settings.switches:
+        from qmailfork.conversation import extensions  # noqa: PLC0415  # few sites turn one on
+
+        offers += extensions.offered(session) + extensions.limits(session)
     return offers
-
-
-def admit_sender(session: Session, argument: bytes) -> "Asking[tuple[bytes, int, bytes] | bytes]":
-    """The sender that MAIL names, the size it announces and its parameters; or the reply that refuses it.
-
-    RFC 1870: a size that is announced above databytes is refused here.
-    """
-    try:
-        sender, parameters = address.parse(argument)
-        sender = policy.localized(session.settings, sender)
-        size = commands.parameter(parameters, b"size")
-        size = b"0" if size is None else size
-        if not size.isdigit() or len(size) > 20:
-            raise address.SyntaxFault
-    except address.SyntaxFault:
-        yield from session.say(3, b"RFC2821 syntax error in mail from: ", argument)
-        return replies.SYNTAX
-    if 0 < session.settings.databytes < int(size):
-        return (yield from session.refuse(events.too_big(b"", announced=True), sender))
-    return sender, int(size), parameters
-
-
-def _mail(session: Session, argument: bytes) -> "Asking[bytes]":
-    tls = session.settings.tls
-    if tls and tls.required and not session.secured:
-        yield session.note(events.tls_missing())
-        return replies.TLS_REQUIRED
-    found = yield from admit_sender(session, argument)
-    if isinstance(found, bytes):
-        return found
-    sender, size, _ = found
-    session.begin(sender, size)
-    if session.settings.loglevel >= 2:
-        yield session.note(events.sender_accepted(sender))
-    return replies.OK
 
 
 def _data(session: Session, argument: bytes) -> "Asking[bytes]":
@@ -221,7 +226,7 @@ def _quit(session: Session, argument: bytes) -> "Asking[bytes]":
 _HANDLERS: "dict[bytes, Callable[[Session, bytes], Asking[bytes]]]" = {
     HELO: _hello,
     EHLO: _extended_hello,
-    MAIL: _mail,
+    MAIL: origin.accept,
     RCPT: recipient.accept,
     DATA: _data,
     RSET: _reset,
@@ -230,4 +235,5 @@ _HANDLERS: "dict[bytes, Callable[[Session, bytes], Asking[bytes]]]" = {
     HELP: _fixed(replies.HELP, b"help requested"),
     QUIT: _quit,
     STARTTLS: _start_tls,
+    AUTH: _authenticate,
 }

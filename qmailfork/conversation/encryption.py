@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def offered(session: Session, tls: Tls) -> "Asking[bool]":
     """Whether EHLO tells of STARTTLS; a certificate that cannot be used is logged once."""
-    if session.secured or tls.barred:
+    if session.secured or tls.barred or session.user is not None:
         return False
     reason = tls.fault()
     if reason and not session.complained:
@@ -30,6 +30,8 @@ def start(session: Session, argument: bytes) -> "Asking[bytes]":
         return replies.UNIMPLEMENTED
     if session.secured:
         return replies.TLS_ACTIVE
+    if session.user is not None:  # RFC 3207 section 4.2 would have it forgotten
+        return replies.AUTHENTICATED
     if argument:
         return replies.NO_PARAMETERS
     return (yield from _begin(session, tls, replies.TLS_GO_AHEAD))
@@ -64,6 +66,7 @@ def _begin(session: Session, tls: Tls, ready: bytes) -> "Asking[bytes]":
 def _recognize(session: Session, tls: Tls, name: bytes) -> "Asking[None]":
     """A client whose certificate names an address in tlsclients relays."""
     if name and name.lower() in tls.clients and session.settings.relay_suffix is None:
+        session.user = name
         session.admit()
         yield session.note(events.authenticated(b"cert", name))
         if session.settings.checkers.unset_relay_list:

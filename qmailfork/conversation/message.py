@@ -22,7 +22,7 @@ class StrayNewline(Exception):
 
 def accept(session: Session) -> "Asking[bytes]":
     """The reply to DATA and its message. Raises Gone, Late, StrayNewline: then nothing is queued."""
-    opened = yield Open(session.settings.queue, session.variables)
+    opened = yield Open(session.settings.queue, {**session.variables, **session.facts})
     if not isinstance(opened, Opened):
         yield session.note(events.no_queue(session.recipients[0], opened))
         return replies.NO_QUEUE
@@ -45,9 +45,8 @@ def _received(session: Session, opened: Opened) -> bytes:
     peer, helo = session.peer, session.helo
     if helo is not None and helo.lower() == peer.host.lower():
         helo = None
-    return received.field(
-        peer.host, helo, peer.info, peer.ip, peer.local, received.protocol(session.protocol), opened.moment
-    )
+    protocol = received.protocol(session.protocol, session.utf8)
+    return received.field(peer.host, helo, peer.info, peer.ip, peer.local, protocol, opened.moment)
 
 
 def _carry(session: Session, body: Body, received: bytes) -> "Asking[int]":

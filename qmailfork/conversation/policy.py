@@ -5,11 +5,11 @@ from qmailfork.smtp import address
 
 
 def bad_sender(settings: Settings, sender: bytes) -> bytes:
-    """How `sender` stands in badmailfrom: `=` itself, `@` its domain, empty not at all."""
+    """How `sender` stands in badmailfrom: `@` itself or its domain, empty not at all."""
     if settings.bad_senders:
         lowered = sender.lower()
         if lowered in settings.bad_senders:
-            return b"="
+            return b"@"
         if b"@" in lowered and b"@" + address.domain(lowered) in settings.bad_senders:
             return b"@"
     return b""

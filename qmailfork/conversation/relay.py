@@ -3,10 +3,11 @@
 The child hears one command at a time, each in the form that a client that behaves would give it, and never of a
 recipient that is refused here. Its replies are the client's, but for what it offers and a checker could not see into.
 Control files that are there apply before the checkers, in our words, so that none runs for a recipient in vain.
-A client that logged in to the child is a relay client from there on: the child alone judges where it may send.
+A client that logged in to the child is a relay client from there on: the child alone judges where it may send. With
+an AUTH of ours it logs in here, and the child starts anew with RELAYCLIENT.
 """
 
-from qmailfork.conversation import checking, dialogue, message, recipient
+from qmailfork.conversation import checking, dialogue, message, origin, recipient
 from qmailfork.conversation.dialogue import STEPS, Quit
 from qmailfork.conversation.requests import Ending, Hear, Start, Tell, Tunnel
 from qmailfork.conversation.session import Gone, Session
@@ -14,7 +15,7 @@ from qmailfork.conversation.settings import Settings
 from qmailfork.programs import events
 from qmailfork.programs.peer import Peer
 from qmailfork.smtp import address, client, commands, replies
-from qmailfork.smtp.commands import DATA, EHLO, HELO, MAIL, QUIT, RCPT, RSET
+from qmailfork.smtp.commands import AUTH, DATA, EHLO, HELO, MAIL, QUIT, RCPT, RSET, STARTTLS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from qmailfork.conversation.requests import Asking
 
-AUTH, STARTTLS = b"auth", b"starttls"
+REQUIRETLS = b"REQUIRETLS"
 CANCEL = b"*"  # RFC 4954 section 4
 
 
@@ -41,22 +42,33 @@ class Closed(Exception):
 
 
 class Child:
-    """The smtpd behind, in one session: what it said and was not read yet; whether what it hides was logged."""
+    """The smtpd behind, in one session: what it `offers`; whether what it hides was `reported`."""
 
-    __slots__ = ("_heard", "_seconds", "reported", "session")
+    __slots__ = ("_heard", "_seconds", "offers", "reported", "session")
 
     def __init__(self, session: Session) -> None:
         self.session = session
         self.reported = False
+        self.offers: frozenset[bytes] = frozenset()
         self._heard = b""
         self._seconds = session.settings.child_seconds
 
     def start(self) -> "Asking[bytes]":
         """Its greeting. Raises Lost, Closed."""
-        reason = yield Start(list(self.session.settings.wrapped))
+        reason = yield Start(list(self.session.settings.wrapped), self.session.variables)
         if reason:
             raise Lost(b"Exec")
         return (yield from self.reply())
+
+    def again(self) -> "Asking[None]":
+        """Start it once more, with what is known of the client now. Raises Lost, Closed."""
+        yield from self.tell(b"QUIT\r\n")
+        self._heard = b""
+        said = yield from self.start()
+        if replies.is_positive(said) and self.session.helo is not None:
+            said = yield from self.ask(_line(EHLO if self.session.extended else HELO, self.session.helo))
+        if not replies.is_positive(said):
+            raise Lost(b"Protocol")
 
     def ask(self, line: bytes, patience: int = 1) -> "Asking[bytes]":
         """Its reply to a command, for which it has `patience` times the usual time. Raises Lost, Closed.
@@ -97,6 +109,9 @@ def converse(settings: Settings, peer: Peer) -> "Asking[Ending]":
     session = Session(settings, peer)
     child = Child(session)
     yield from dialogue.announce(session)
+    early = yield from dialogue.early_talker(session)
+    if early:
+        return early
     try:
         session.owed.append((yield from child.start()))
         return (yield from dialogue.hold(session, lambda line: _obey(child, line)))
@@ -110,15 +125,17 @@ def converse(settings: Settings, peer: Peer) -> "Asking[Ending]":
 def _obey(child: Child, line: bytes) -> "Asking[bytes]":
     """The reply to one command line; the session's state follows the child's reply."""
     session = child.session
-    if b"\0" in line:
-        yield from session.say(3, b"NUL in a command: ", line)
-        return replies.SYNTAX
     verb, argument = commands.split(line)
+    if verb == AUTH:
+        session.guarded = True
+    if b"\0" in line:
+        yield from session.say(3, b"NUL in a command: ", dialogue.tellable(session, line))
+        return replies.SYNTAX
     step = STEPS[session.state].get(verb, session.state)
     if isinstance(step, bytes):
         return step
     if not verb.isalnum() or (verb in client.BLIND and verb not in session.settings.blind):
-        yield from session.say(3, b"not handed on: ", verb)
+        yield from session.say(3, b"not handed on: ", dialogue.tellable(session, verb))
         return replies.UNIMPLEMENTED
     if verb in session.held:
         yield session.note(events.held(verb, session.held[verb]))
@@ -149,25 +166,39 @@ def _hello(child: Child, verb: bytes, argument: bytes) -> "Asking[bytes]":
     dialogue.greeted(session, argument, extended=verb == EHLO)
     if verb == HELO:
         return reply
+    child.offers = client.offers(reply)
     reply, hidden = client.extensions(reply, session.settings.blind)
     if hidden and not child.reported:
         child.reported = True
         yield session.note(events.child_hidden(hidden))
+    auth = session.settings.auth
+    if auth and auth.mechanisms:
+        from qmailfork.conversation import relaylogin  # noqa: PLC0415  # few wrap an smtpd without AUTH
+
+        return relaylogin.offer(session, auth, reply)
     return reply
 
 
 def _mail(child: Child, verb: bytes, argument: bytes) -> "Asking[bytes]":
     session = child.session
-    found = yield from dialogue.admit_sender(session, argument)
+    refusal = yield from origin.unidentified(session)
+    if refusal:
+        return refusal
+    found = yield from origin.admit(session, argument)
     if isinstance(found, bytes):
         return found
     sender, size, parameters = found
+    if origin.requires_tls(parameters) and REQUIRETLS not in child.offers:
+        return replies.NO_REQUIRETLS
+    facts = yield from origin.told(session, sender, parameters)
+    if isinstance(facts, bytes):
+        return facts
     try:
         reply = yield from child.ask(client.mail(sender, parameters))
     except address.SyntaxFault:
         return replies.SYNTAX
     if replies.is_positive(reply):
-        session.begin(sender, size)
+        session.begin(sender, size, facts)
     else:
         yield session.note(events.child_refused(b"ORIG", b"", reply), sender)
     return reply
@@ -177,7 +208,7 @@ def _recipient(child: Child, verb: bytes, argument: bytes) -> "Asking[bytes]":
     session = child.session
     found = yield from recipient.admit(session, argument)
     if isinstance(found, bytes):
-        return found
+        return session.signed(found)
     try:
         _, parameters = address.parse(argument)
         reply = yield from child.ask(client.recipient(found.envelope.recipient, parameters))
@@ -187,7 +218,7 @@ def _recipient(child: Child, verb: bytes, argument: bytes) -> "Asking[bytes]":
         yield from checking.settle(session, found)
     else:
         yield session.note(events.child_refused(b"RCPT", found.routed, reply))
-    return checking.announced(found, reply)
+    return session.signed(checking.announced(found, reply))
 
 
 def _data(child: Child, verb: bytes, argument: bytes) -> "Asking[bytes]":
@@ -232,8 +263,13 @@ def _quit(child: Child, verb: bytes, argument: bytes) -> "Asking[bytes]":
 
 
 def _login(child: Child, verb: bytes, argument: bytes) -> "Asking[bytes]":
-    """AUTH (RFC 4954): the dialogue is between client and child, and nothing of it is kept or logged."""
+    """AUTH (RFC 4954): where it isn't ours, it is between client and child, and nothing of it is kept or logged."""
     session = child.session
+    auth = session.settings.auth
+    if auth and auth.mechanisms:
+        from qmailfork.conversation import relaylogin  # noqa: PLC0415  # likewise
+
+        return (yield from relaylogin.accept(child, auth, argument))
     reply = yield from child.ask(_line(verb, argument))
     while reply.startswith(client.LOGIN):
         session.owed.append(reply)

@@ -25,21 +25,83 @@ class Exchange:
         self.most = most
 
 
+class Listen(Exchange):
+    """Say nothing, and see for `seconds` whether the client keeps silent, too: None then."""
+
+    __slots__ = ()
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(b"", seconds, 4096)
+
+
+class Wait:
+    """Send `reply` (may be empty), then let the client wait for `seconds`, whatever it sends. Answer: None."""
+
+    __slots__ = ("reply", "seconds")
+
+    def __init__(self, reply: bytes, seconds: float) -> None:
+        self.reply = reply
+        self.seconds = seconds
+
+
+class Lookup:
+    """Ask DNS for the records of `name` (UTF-8), of the first of `kinds` that it has any of, for at most `seconds`.
+
+    Answer: what they say (hosts of MX records, with a dot at their end, addresses), empty where there are none for
+    sure; None where DNS does not tell for the moment; a ControlFault where it cannot be asked here.
+    """
+
+    __slots__ = ("kinds", "name", "seconds")
+
+    def __init__(self, name: bytes, kinds: tuple[str, ...], seconds: float) -> None:
+        self.name = name
+        self.kinds = kinds
+        self.seconds = seconds
+
+
 class Run:
     """Run a program: `argv` with `environment` over the session's (None takes a variable away), for at most `seconds`.
 
-    Its descriptor 0 is /dev/null, 2 the log, 1 the log too where `captured` is another one.
+    Its descriptor 0 is /dev/null, 2 the log, 1 the log too where `captured` is another one. `fence` is the program,
+    with its arguments, that is started in its place and becomes it; empty for none.
     Answer: its Outcome, with at most OUTPUT octets of its descriptor `captured`.
     """
 
     OUTPUT = 65536
-    __slots__ = ("argv", "captured", "environment", "seconds")
+    __slots__ = ("argv", "captured", "environment", "fence", "seconds")
 
-    def __init__(self, argv: list[bytes], environment: "Variables", seconds: float, captured: int = 1) -> None:
+    def __init__(
+        self,
+        argv: list[bytes],
+        environment: "Variables",
+        seconds: float,
+        captured: int = 1,
+        fence: tuple[bytes, ...] = (),
+    ) -> None:
         self.argv = argv
         self.environment = environment
         self.seconds = seconds
         self.captured = captured
+        self.fence = fence
+
+    @property
+    def command(self) -> list[bytes]:
+        """What is started: `argv`, behind the `fence`."""
+        return [*self.fence, *self.argv] if self.fence else self.argv
+
+
+class Entrust(Run):
+    """The same for a program that reads a `secret` of at the MOST so many octets on its descriptor 3, up to the end.
+
+    Nobody else can see it: it is in no file, environment or argument (checkpassword(8)).
+    """
+
+    MOST = 512  # what checkpassword(8) reads, and what a pipe takes without anybody reading
+    __slots__ = ("secret",)
+
+    def __init__(self, argv: list[bytes], environment: "Variables", seconds: float, secret: bytes) -> None:
+        super().__init__(argv, environment, seconds)
+        self.secret = secret
 
 
 class RunWarm(Run):
@@ -154,14 +216,15 @@ class Insecure:
 class Start:
     """Start the smtpd that is wrapped, with one connection of ours as its descriptors 0 and 1.
 
-    Its environment is the session's. It is left at the end of the session. Answer: None, or the reason (bytes) why it
-    cannot be executed.
+    Its `environment` goes over the session's, as in Run. It is left at the end of the session, and where another one
+    is started. Answer: None, or the reason (bytes) why it cannot be executed.
     """
 
-    __slots__ = ("argv",)
+    __slots__ = ("argv", "environment")
 
-    def __init__(self, argv: list[bytes]) -> None:
+    def __init__(self, argv: list[bytes], environment: "Variables") -> None:
         self.argv = argv
+        self.environment = environment
 
 
 class Tell:
@@ -215,7 +278,10 @@ class Ending:
         self.status = status
 
 
-Request = Exchange | StartTls | Run | Consult | Open | Write | Finish | Abandon | Start | Tell | Hear | Tunnel | Note
+Request = (
+    Exchange | Wait | StartTls | Lookup | Run | Consult | Open | Write | Finish | Abandon | Start | Tell | Hear | Tunnel
+    | Note
+)  # fmt: skip
 if TYPE_CHECKING:
     from collections.abc import Generator
     from typing import Any, TypeVar

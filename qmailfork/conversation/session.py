@@ -36,18 +36,21 @@ class Session:
 
     `state` is FRESH, SENDER or READY; `sender` and `recipients` the envelope so far (RELAYCLIENT's suffix appended);
     `helo` the client's name for itself, None before it gave one, and `extended` after EHLO; `size` what MAIL announced
-    (0: nothing); `tried` counts the recipients since MAIL, `messages` the senders. `owed` are the replies not sent yet.
-    `secured` is true under TLS; `complained` once an unusable certificate was logged; `screened` is what the switches
-    have found so far, None where there are none.
+    (0: nothing); `facts` are what programs find of MAIL's parameters; `tried` counts the recipients since MAIL,
+    `decided` all of them, `messages` the senders; `deciding` is the number of the recipient at hand (0: none), and
+    `recorded` the last one that the log has. `owed` are the replies not sent yet. `secured` is true under TLS;
+    `complained` once an unusable certificate was logged; `screened` is what the switches have found so far, None where
+    there are none. `user` is who the client has proved to be, None before; `failures` counts its attempts to, and
+    `guarded` is true once it made one: what it says may be a password then.
 
     What the checkers left behind: `headers` for the message; `lasting` verdicts, by checker; `variables` for later
     programs; `held` replies that refuse later commands; `retired` is true where plugins want no more of the session.
     """
 
     __slots__ = (
-        "_arrived", "_at", "complained", "extended", "headers", "held", "helo", "lasting", "messages", "owed", "peer",
-        "protocol", "recipients", "retired", "screened", "secured", "sender", "settings", "size", "state", "tried",
-        "variables",
+        "_arrived", "_at", "complained", "decided", "deciding", "extended", "facts", "failures", "guarded", "headers",
+        "held", "helo", "lasting", "messages", "owed", "peer", "protocol", "recipients", "recorded", "retired",
+        "screened", "secured", "sender", "settings", "size", "state", "tried", "user", "variables",
     )  # fmt: skip
 
     def __init__(self, settings: Settings, peer: Peer) -> None:
@@ -55,7 +58,8 @@ class Session:
         self.peer = peer
         self.secured = settings.tls is not None and settings.tls.done
         self.protocol = b"ESMTPS" if self.secured else b"ESMTP"  # spamcontrol's P:, whatever the client's HELO
-        self.complained = False
+        self.complained = self.guarded = False
+        self.user: bytes | None = None
         self.screened: Screened | None = None
         self.state = FRESH
         self.helo: bytes | None = None
@@ -63,8 +67,10 @@ class Session:
         self.recipients: list[bytes] = []
         self.owed: list[bytes] = []
         self.extended = self.retired = False
-        self.size = self.tried = self.messages = 0
+        self.size = self.tried = self.messages = self.failures = 0
+        self.decided = self.deciding = self.recorded = 0
         self.headers: list[bytes] = []
+        self.facts: Variables = {}
         self.lasting: dict[Checker, tuple[Outcome, Verdict]] = {}
         self.variables: Variables = {}
         self.held: dict[bytes, bytes] = {}
@@ -119,12 +125,17 @@ class Session:
             raise Gone
         return block  # type: ignore[no-any-return]  # Exchange's answer
 
-    def begin(self, sender: bytes, size: int) -> None:
+    def begin(self, sender: bytes, size: int, facts: "Variables") -> None:
         """MAIL was accepted: a new transaction."""
-        self.sender, self.size = sender, size
+        self.sender, self.size, self.facts = sender, size, facts
         self.recipients, self.headers = [], []
         self.tried = 0
         self.messages += 1
+
+    @property
+    def utf8(self) -> bool:
+        """Whether addresses and header of the message may be in UTF-8 (RFC 6531)."""
+        return self.facts.get(b"REMOTEUTF8") is not None
 
     def restart(self) -> int:
         """Forget all that was said in plain (RFC 3207 section 4.2): how many octets came that were not read yet."""
@@ -145,14 +156,38 @@ class Session:
         self.settings = self.settings.relaying()
         self.variables = {**self.variables, b"RELAYCLIENT": b""}
 
+    def authenticate(self, method: bytes, user: bytes) -> None:
+        """The client has proved by `method` to be `user`, and relays from here on."""
+        self.user, self.protocol, self.peer.info = user, self.protocol + b"A", user
+        if self.settings.relay_suffix is None:
+            self.admit()
+        facts = {b"AUTHUSER": user, b"AUTHPROTOCOL": method, b"TCPREMOTEINFO": user}
+        self.variables = {**self.variables, **facts}
+
+    @property
+    def login(self) -> "tuple[bytes, bytes] | None":
+        """Who the client has proved to be by AUTH and by what method, None before."""
+        method = self.variables.get(b"AUTHPROTOCOL")
+        return (self.user, method) if self.user is not None and method else None
+
     def note(self, event: Event, sender: bytes | None = None) -> Note:
         """The request to log `event` with the session as it stands; a `sender` that it did not take is given."""
         event.protocol = self.protocol
+        event.session = self.peer.session
+        event.number = self.recorded = self.deciding
         event.ip = self.peer.ip
         event.host = self.peer.host
         event.helo = self.helo or b""
         event.sender = self.sender if sender is None else sender
         return Note(event)
+
+    def signed(self, reply: bytes) -> bytes:
+        """A `reply` about a recipient; a logged refusal with the decision's name, where SMTPEXTFORKID is set."""
+        if not self.settings.checkers.identifies or reply[:1] not in (b"4", b"5") or self.recorded != self.deciding:
+            return reply
+        from qmailfork.programs import decision  # noqa: PLC0415  # few sites want it
+
+        return decision.sign(reply, decision.identity(self.peer.session, self.deciding))
 
     def refuse(self, event: Event, sender: bytes | None = None) -> "Asking[bytes]":
         """Log the `event` of a refusal, as note: its reply, with what the site has to add (REPLY_…)."""

@@ -6,6 +6,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from qmailfork.conversation.authentication import Auth
     from qmailfork.conversation.switches import Switches
 
 
@@ -53,12 +54,13 @@ class Settings:
     queue program; `loglevel` the qmail-ldap level above which nothing is logged; `checkers` the checkers' part.
     `wrapped` is the smtpd to stand in front of (empty: none), `child_seconds` how long its replies may take, `blind`
     the verbs that pass to it although nothing can be checked behind them. `tls` is None where there is none,
-    `switches` where none of spamcontrol's is set.
+    `switches` where none of spamcontrol's is set, `auth` where nobody can say who they are. `extensions` are those
+    that the site has turned on.
     """
 
     __slots__ = (
-        "bad_senders", "blind", "checkers", "child_seconds", "databytes", "greeting", "is_mine", "local_host",
-        "loglevel", "more_rcpthosts", "queue", "rcpthosts", "relay_suffix", "seconds", "switches", "tls",
+        "auth", "bad_senders", "blind", "checkers", "child_seconds", "databytes", "extensions", "greeting", "is_mine",
+        "local_host", "loglevel", "more_rcpthosts", "queue", "rcpthosts", "relay_suffix", "seconds", "switches", "tls",
         "wrapped",
     )  # fmt: skip
 
@@ -79,6 +81,8 @@ class Settings:
     blind: frozenset[bytes]
     tls: Tls | None
     switches: "Switches | None"
+    extensions: frozenset[bytes]
+    auth: "Auth | None"
 
     def relaying(self) -> "Settings":
         """These settings for a client that has become a relay client."""

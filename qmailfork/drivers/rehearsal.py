@@ -24,7 +24,8 @@ Client = Generator[bytes, bytes, None]
 class Step:
     """One exchange: what the client `said` (empty before the greeting), the `reply`, and what was done in between.
 
-    `ran` are the requests for checkers with their answers, `events` what the log would have.
+    `ran` are the requests for checkers with their answers, `events` what the log would have, `waits` the seconds that
+    the client is made to wait.
     """
 
     def __init__(self, said: bytes) -> None:
@@ -32,6 +33,7 @@ class Step:
         self.reply = b""
         self.ran: list[tuple[Any, Any]] = []
         self.events: list[Event] = []
+        self.waits = 0.0
 
 
 class Queued:
@@ -59,6 +61,8 @@ class Rehearsal:
         self._unread = b""
         self._answers: dict[type, Callable[[Any], object]] = {
             requests.Exchange: self._exchange,
+            requests.Listen: self._wait,
+            requests.Wait: self._wait,
             requests.Open: self._open,
             requests.Write: self._write,
             requests.Finish: self._finish,
@@ -87,6 +91,11 @@ class Rehearsal:
             self.steps.append(Step(self._unread))
         block, self._unread = self._unread[: request.most], self._unread[request.most :]
         return block
+
+    def _wait(self, request: requests.Listen | requests.Wait) -> None:
+        """This client keeps silent, and nobody has to wait for it."""
+        self.steps[-1].reply += request.reply
+        self.steps[-1].waits += request.seconds
 
     def _next(self, reply: bytes) -> bytes:
         try:

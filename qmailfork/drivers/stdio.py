@@ -3,7 +3,7 @@
 import posix
 import select
 import sys
-from time import gmtime, monotonic
+from time import gmtime, monotonic, sleep
 
 from qmailfork.conversation import requests
 from qmailfork.conversation.conduct import converse
@@ -65,7 +65,7 @@ def main() -> int:
 def _at_home(environment: dict[bytes, bytes], wrapped: list[bytes]) -> config.Controls:
     if wrapped:
         wrapped[0] = spawn.located(wrapped[0], environment)
-    home = config.home(environment)
+    home = config.absolute(config.home(environment))
     try:
         posix.chdir(home)
     except OSError as fault:
@@ -97,8 +97,12 @@ class Driver:
         self._wrapped: Wrapped | None = None
         self._answers: dict[type, Callable[[Any], object]] = {
             requests.Exchange: self._exchange,
+            requests.Listen: self._exchange,
+            requests.Wait: self._wait,
             requests.StartTls: self._start_tls,
+            requests.Lookup: self._look_up,
             requests.Run: self._run,
+            requests.Entrust: self._entrust,
             requests.RunWarm: self._run,  # nothing here outlives the session
             requests.Consult: self._consult,
             requests.Open: self._open,
@@ -139,6 +143,10 @@ class Driver:
             return self._secure.receive(request.most, request.seconds)
         return _receive(request.most, request.seconds)
 
+    def _wait(self, request: requests.Wait) -> None:
+        if self._send(request.reply, config.SECONDS):
+            sleep(request.seconds)
+
     def _send(self, reply: bytes, seconds: float) -> bool:
         return _send(self._secure.seal(reply) if self._secure else reply, seconds)
 
@@ -163,6 +171,13 @@ class Driver:
             return requests.Secured(answer.facts)
         return answer
 
+    def _look_up(self, request: requests.Lookup) -> list[bytes] | ControlFault | None:
+        try:
+            from qmailfork.system import names  # noqa: PLC0415  # the library is dearer than the session
+        except ControlFault as fault:
+            return fault
+        return names.look_up(request.name, request.kinds, request.seconds)
+
     def _run(self, request: requests.Run) -> Outcome:
         began = monotonic()
         try:
@@ -170,14 +185,27 @@ class Driver:
         except OSError as fault:
             return Outcome(UNSTARTED, fault.errno or 0, b"", (monotonic() - began) * 1000)
 
-    def _check(self, request: requests.Run, began: float) -> Outcome:
+    def _entrust(self, request: requests.Entrust) -> Outcome:
+        began = monotonic()
+        try:
+            secret = spawn.confided(request.secret)
+            try:
+                return self._check(request, began, ((secret, 3),))
+            finally:
+                posix.close(secret)
+        except OSError as fault:
+            return Outcome(UNSTARTED, fault.errno or 0, b"", (monotonic() - began) * 1000)
+
+    def _check(self, request: requests.Run, began: float, more: tuple[tuple[int, int], ...] = ()) -> Outcome:
         """Run a checker. Raises OSError where it cannot be started, or not be waited for."""
         ours, its = posix.pipe()
         try:
             environment = spawn.merged(self._environment, request.environment)
             log = () if request.captured == 1 else ((self._errors, 1),)
             pid = spawn.launch(
-                request.argv, environment, ((self._null, 0), (self._errors, 2), *log, (its, request.captured))
+                request.command,
+                environment,
+                ((self._null, 0), (self._errors, 2), *log, (its, request.captured), *more),
             )
             return children.outcome(pid, ours, request.seconds, request.OUTPUT, began)
         finally:
@@ -199,8 +227,10 @@ class Driver:
     def _start(self, request: requests.Start) -> bytes | None:
         from qmailfork.system.wrapped import Wrapped  # noqa: PLC0415  # few sessions wrap anything
 
+        self.leave()
         try:
-            self._wrapped = Wrapped(request.argv, self._environment, self._errors)
+            environment = spawn.merged(self._environment, request.environment)
+            self._wrapped = Wrapped(request.argv, environment, self._errors)
         except OSError as fault:
             return b"%b: %b" % (request.argv[0], (fault.strerror or "").encode())
         return None
@@ -213,6 +243,7 @@ class Driver:
         """Leave the wrapped smtpd, if there is one."""
         if self._wrapped:
             self._wrapped.close()
+            self._wrapped = None
 
     def _open(self, request: requests.Open) -> Opened | bytes:
         try:

@@ -8,7 +8,6 @@ import os
 import sys
 import zlib
 from collections.abc import Callable, Iterator
-from typing import IO
 
 from qmailfork.logs import stamps
 
@@ -68,10 +67,10 @@ def blocks(path: str, progress: Callable[[int], object]) -> Iterator[bytes]:
 
 
 def _raw(path: str) -> io.BufferedReader:
-    return open(sys.stdin.fileno() if path == STDIN else path, "rb", buffering=BLOCK, closefd=path != STDIN)
+    return io.BufferedReader(io.FileIO(sys.stdin.fileno() if path == STDIN else path, closefd=path != STDIN), BLOCK)
 
 
-def _counted(plain: IO[bytes], raw: io.BufferedReader, progress: Callable[[int], object]) -> Iterator[bytes]:
+def _counted(plain: io.BufferedIOBase, raw: io.BufferedReader, progress: Callable[[int], object]) -> Iterator[bytes]:
     countable, at = raw.seekable(), 0
     read = plain.read1 if isinstance(plain, io.BufferedReader) else plain.read  # a pipe gives what it has
     while block := read(BLOCK):
@@ -82,7 +81,7 @@ def _counted(plain: IO[bytes], raw: io.BufferedReader, progress: Callable[[int],
             at = now
 
 
-def _plain(path: str, raw: io.BufferedReader) -> IO[bytes]:
+def _plain(path: str, raw: io.BufferedReader) -> io.BufferedIOBase:
     """What `raw` holds, by its first octets and not by its name."""
     head = raw.peek(6)[:6]
     if head.startswith(b"\x1f\x8b"):
@@ -96,12 +95,13 @@ def _plain(path: str, raw: io.BufferedReader) -> IO[bytes]:
     return raw
 
 
-def _zstandard(path: str, raw: io.BufferedReader) -> IO[bytes]:
+def _zstandard(path: str, raw: io.BufferedReader) -> io.BufferedIOBase:
     try:
         import zstandard  # noqa: PLC0415  # an extra
     except ImportError:
         raise Unreadable(f"{path}: compressed by zstd, and the library zstandard is not installed") from None
-    return zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
+    reader: io.BufferedIOBase = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
+    return reader
 
 
 def _faults() -> tuple[type[Exception], ...]:

@@ -47,7 +47,7 @@ class Reader:
         self.counts = Counts()
         self._since, self._until = since or 0, LATEST if until is None else until
         self._bounded = since is not None or until is not None
-        self._progress = progress
+        self.progress = progress
         self._stamps = Stamps(time.time())
         self._ldap = ldap.Reader()
 
@@ -69,7 +69,7 @@ class Reader:
     def _portions(self, file: str) -> Iterator[list[bytes]]:
         """The whole lines of `file`, as many as come at once."""
         rest, skipping = b"", False
-        for block in files.blocks(file, self._progress):
+        for block in files.blocks(file, self.progress):
             lines = (rest + block).split(b"\n")
             rest = lines.pop()
             if skipping and lines:

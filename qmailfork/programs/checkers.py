@@ -22,9 +22,9 @@ _FAILED = {SIGNALLED: b"Signal", EXPIRED: b"Timeout", BROKEN: b"Protocol"}
 def checker(text: bytes) -> Checker:
     """The checker that an entry of the list names. Raises ValueError where its scheme cannot read the rest."""
     scheme, colon, rest = text.strip().partition(b":")
-    if colon and scheme in SCHEMES and rest.strip(b": "):
-        return SCHEMES[scheme](rest)
-    return Checker(text)
+    made = SCHEMES[scheme](rest) if colon and scheme in SCHEMES and rest.strip(b": ") else Checker(text)
+    made.entry = text.strip()
+    return made
 
 
 # A scheme's module is loaded when a list names it.
@@ -72,15 +72,16 @@ SCHEMES: "dict[bytes, Callable[[bytes], Checker]]" = {
 class Contract:
     """The checkers' part of one session's settings.
 
-    `entries` in the order they are asked; `codes` exit code → reply code; `seconds` each may take, `total` all of
-    them for one recipient; `on_failure` the reply code for one that failed (empty: go on); `headers` and `own_words`
-    say whether a checker's output may ask for them; `quits` closes the connection after a refusal;
+    `entries` in the order they are asked, `fence` the command that starts those that are started (empty: none);
+    `codes` exit code → reply code; `seconds` each may take, `total` all of them for one recipient; `on_failure` the
+    reply code for one that failed (empty: go on); `headers` and `own_words` say whether a checker's output may ask
+    for them; `identifies` puts the decision's name into refusals; `quits` closes the connection after a refusal;
     `unset_relay_list` says that a relay client's list was forgotten; `complaints` are the values that make no sense.
     """
 
     __slots__ = (
-        "codes", "complaints", "entries", "environment", "headers", "on_failure", "own_words", "quits", "seconds",
-        "total", "unset_relay_list",
+        "codes", "complaints", "entries", "environment", "fence", "headers", "identifies", "on_failure", "own_words",
+        "quits", "seconds", "total", "unset_relay_list",
     )  # fmt: skip
 
     def __init__(self, environment: "Mapping[bytes, bytes]") -> None:
@@ -89,12 +90,14 @@ class Contract:
         relay = b"RELAYCLIENT" in environment
         self.entries = self._entries(b"SMTPEXTFORKR" if relay else b"SMTPEXTFORK")
         self.unset_relay_list = relay and b"SMTPEXTFORKR" not in environment and bool(environment.get(b"SMTPEXTFORK"))
+        self.fence = tuple(environment.get(b"SMTPEXTFORKFENCE", b"").split())
         self.codes = self._codes()
         self.seconds = self.limit(b"SMTPEXTFORKTIMEOUT", SECONDS)
         self.total = self.limit(b"SMTPEXTFORKTOTAL", TOTAL)
         self.on_failure = self._on_failure()
         self.headers = bool(environment.get(b"SMTPEXTFORKHEADERS"))
         self.own_words = bool(environment.get(b"SMTPEXTFORKREPLY"))
+        self.identifies = bool(environment.get(b"SMTPEXTFORKID"))
         self.quits = bool(environment.get(b"XF_QUITASAP"))
 
     def _entries(self, name: bytes) -> list[Checker]:

@@ -53,7 +53,7 @@ def recipient_accepted(recipient: bytes, relay: bool, checks: "list[Check]") -> 
 
 
 def bad_sender(sender: bytes, recipient: bytes, how: bytes) -> Event:
-    """The sender is in badmailfrom; `how` is `=` for the address itself and `@` for its domain."""
+    """The sender is in badmailfrom; `how` is `@`, a mark (programs/addresses.py), or `*` for a pattern."""
     words = b"bad mailfrom: " + clean(sender)
     return Event(b"Reject::ORIG::Bad_Mailfrom", ENVELOPE, how, 3, words, replies.BAD_SENDER, recipient)
 
@@ -197,3 +197,26 @@ def authenticated(method: bytes, user: bytes) -> Event:
     """The client has said who it is, and is believed."""
     words = b"authentication success, user " + clean(user)
     return Event(b"Accept::AUTH::" + method, AUTH, user, 2, words)
+
+
+def not_authenticated(method: bytes, user: bytes) -> Event:
+    """The client has said who it is, and is not believed."""
+    words = b"authentication failed: " + clean(user)
+    return Event(b"Reject::AUTH::" + method, AUTH, user, 3, words, replies.AUTH_FAILED)
+
+
+def auth_missing() -> Event:
+    """Mail is refused because the client has not said who it is."""
+    return Event(b"Reject::AUTH::missing", HOST, None, 3, b"auth needed", replies.AUTH_REQUIRED)
+
+
+def too_many_failures(failures: int) -> Event:
+    """The connection is closed because the client failed so often to say who it is."""
+    words = b"%d failed authentications, closing connection" % failures
+    return Event(b"Reject::AUTH::Toomany_Failures", HOST, b"%d" % failures, 3, words, replies.AUTH_FAILED)
+
+
+def checkpassword_failed(program: bytes, condition: bytes) -> Event:
+    """The checkpassword program could not be started, was killed, ran out of time, or had trouble of its own."""
+    words = b"checkpassword %b failed (%b)" % (clean(program), condition)
+    return Event(b"Error::AUTH::Checkpassword_" + condition, HOST, program, 1, words, replies.AUTH_TROUBLE)

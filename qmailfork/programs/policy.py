@@ -93,14 +93,17 @@ def _fixed(peer: "Peer") -> dict[bytes, bytes]:
 
 
 _EMPTY = (
-    b"queue_id", b"etrn_domain", b"stress", b"sasl_method", b"sasl_username", b"sasl_sender", b"ccert_subject",
+    b"queue_id", b"etrn_domain", b"stress", b"sasl_sender", b"ccert_subject",
     b"ccert_issuer", b"ccert_fingerprint", b"ccert_pubkey_fingerprint", b"encryption_protocol", b"encryption_cipher",
     b"policy_context",
 )  # fmt: skip
 
 
 def _changing(envelope: Envelope) -> dict[bytes, bytes]:
+    user, method = envelope.login or (b"", b"")
     return {
+        b"sasl_method": method,
+        b"sasl_username": user,
         b"protocol_name": b"ESMTP" if envelope.extended else b"SMTP",
         b"helo_name": envelope.helo,
         b"sender": envelope.sender,

@@ -14,10 +14,13 @@ class Envelope:
 
     `peer` is the client; `sender`, `helo`, `recipient` as qmail's addrparse reads them; `extended` after EHLO;
     `size` as MAIL announced it (0: not at all); `accepted` recipients so far and `tried` ones, this included;
-    `local` where rcpthosts has its domain; `message` tells this transaction from every other one on this host.
+    `local` where rcpthosts has its domain; `message` tells this transaction from every other one on this host; `login`
+    is who the client has proved to be and by what, None before.
     """
 
-    __slots__ = ("accepted", "extended", "helo", "local", "message", "peer", "recipient", "sender", "size", "tried")
+    __slots__ = (
+        "accepted", "extended", "helo", "local", "login", "message", "peer", "recipient", "sender", "size", "tried",
+    )  # fmt: skip
 
     peer: "Peer"
     sender: bytes
@@ -29,6 +32,7 @@ class Envelope:
     tried: int
     local: bool
     message: bytes
+    login: tuple[bytes, bytes] | None
 
 
 class Verdict:
@@ -65,13 +69,15 @@ PERMIT, REJECT = "permit", "reject"
 class Checker:
     """One checker of the list by the plain contract (README.smtpextfork): a program and its exit code.
 
-    `argv` is how it is started, `captured` which of its descriptors is kept, `program` how the log names it. The
-    other kinds are of this shape: a `resident` one is asked a question at its `address` and answers up to `end`, one
-    that may be kept `warm` is imported once, a `plugin` may retire its kind, a `shadow` is asked but never heeded.
+    `entry` is how the list names it and `program` how the log does, `argv` how it is started, `captured` which of its
+    descriptors is kept. The other kinds are of this shape: a `resident` one is asked a question at its `address` and
+    answers up to `end`, one that may be kept `warm` is imported once, a `plugin` may retire its kind, a `shadow` is
+    asked but never heeded.
     """
 
     resident = warm = plugin = shadow = False
     captured = 1
+    entry = b""
     address: bytes | tuple[bytes, int] = b""
     end = b""
 

@@ -64,8 +64,7 @@ class Times:
     def add(self, time: float) -> None:
         """Count one, at least 0."""
         self.count += 1
-        if time > self.longest:
-            self.longest = time
+        self.longest = max(self.longest, time)
         bucket = int(log(time + 0.05) / self._STEP)  # 0.05: the log says a tenth of a millisecond
         self._buckets[bucket] = self._buckets.get(bucket, 0) + 1
 

@@ -13,7 +13,7 @@ class SyntaxFault(Exception):
 
 
 def parse(argument: bytes) -> tuple[bytes, bytes]:
-    """The address in a MAIL or RCPT argument, and what stands behind it (its parameters).
+    """The address in a MAIL or RCPT argument, and the parameters, which stand behind a blank.
 
     Raises SyntaxFault.
     """
@@ -29,7 +29,8 @@ def parse(argument: bytes) -> tuple[bytes, bytes]:
         _, colon, text = text.partition(b":")
         if not colon:
             raise SyntaxFault
-    return unquote(text, terminator)
+    address, rest = unquote(text, terminator)
+    return address, rest.partition(b" ")[2] if terminator == b">" else rest
 
 
 def unquote(text: bytes, terminator: bytes) -> tuple[bytes, bytes]:

@@ -42,7 +42,7 @@ def quoted(address: bytes) -> bytes:
         local, domain = address, b""
     if local != clean(local) or not _DOMAIN.issuperset(domain):
         raise SyntaxFault
-    if not _ATOM.issuperset(local):
+    if not _ATOM.issuperset(local) or (at and not local):  # @domain alone would be read as a source route
         local = b'"%b"' % local.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
     return local + at + domain
 
@@ -88,6 +88,11 @@ def reply(data: bytes) -> tuple[bytes, bytes] | None:
     if len(data) > LONGEST_REPLY:
         raise Nonsense
     return None
+
+
+def offers(answer: bytes) -> frozenset[bytes]:
+    """The keywords in the `answer` to EHLO, in capitals."""
+    return frozenset([line[4:].partition(b" ")[0].upper() for line in answer.split(b"\r\n")[1:-1]])
 
 
 def extensions(answer: bytes, let_through: frozenset[bytes]) -> tuple[bytes, list[bytes]]:

@@ -1,11 +1,14 @@
 """Command lines: verbs, arguments, and the parameters of MAIL and RCPT (RFC 5321 section 4.1.1)."""
 
+from qmailfork.smtp.address import SyntaxFault
+
 LONGEST = 16384  # octets of one command line; RFC 4954 needs 12288
 
 HELO, EHLO, MAIL, RCPT, DATA = b"helo", b"ehlo", b"mail", b"rcpt", b"data"
 RSET, NOOP, VRFY, HELP, QUIT = b"rset", b"noop", b"vrfy", b"help", b"quit"
-STARTTLS = b"starttls"
-VERBS = (HELO, EHLO, MAIL, RCPT, DATA, RSET, NOOP, VRFY, HELP, QUIT, STARTTLS)
+STARTTLS, AUTH = b"starttls", b"auth"
+VERBS = (HELO, EHLO, MAIL, RCPT, DATA, RSET, NOOP, VRFY, HELP, QUIT, STARTTLS, AUTH)
+SPOKEN = VERBS[:-1]  # what holds no password
 
 
 def split(line: bytes) -> tuple[bytes, bytes]:
@@ -21,3 +24,18 @@ def parameter(parameters: bytes, name: bytes) -> bytes | None:
         if equals and key.lower() == name:
             return value
     return None
+
+
+def parameters(text: bytes) -> dict[bytes, bytes | None]:
+    """All parameters in `text` by their names in lower case, with None for the value of one that has no `=`.
+
+    Raises SyntaxFault where one is given twice (RFC 3461 section 4).
+    """
+    given: dict[bytes, bytes | None] = {}
+    for word in text.split():
+        key, equals, value = word.partition(b"=")
+        key = key.lower()
+        if key in given:
+            raise SyntaxFault
+        given[key] = value if equals else None
+    return given

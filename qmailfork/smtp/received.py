@@ -16,8 +16,12 @@ def date(moment: tuple[int, ...]) -> bytes:
     return b"%d %b %d %02d:%02d:%02d -0000" % (day, _MONTHS[month - 1], year, hour, minute, second)
 
 
-def protocol(spoken: bytes) -> bytes:
-    """The field's word for a protocol as spamcontrol logs it: qmail's own SMTP, or RFC 3848's for TLS and AUTH."""
+def protocol(spoken: bytes, utf8: bool) -> bytes:
+    """The field's word for a protocol as spamcontrol logs it: qmail's own SMTP, or RFC 3848's for TLS and AUTH,
+    RFC 6531's (section 4.3) for a message in `utf8`.
+    """
+    if utf8:
+        return b"UTF8" + spoken.removeprefix(b"E").removesuffix(b"M")
     return b"SMTP" if spoken == b"ESMTP" else spoken
 
 

@@ -25,5 +25,12 @@ class Database:
             raise self._damaged(fault) from None
         return None if value is None else bytes(value)
 
+    def items(self) -> list[tuple[bytes, bytes]]:
+        """Every key with its value, in the file's order."""
+        try:
+            return [(bytes(key), bytes(value)) for key, value in self._reader.items()]
+        except Exception as fault:
+            raise self._damaged(fault) from None
+
     def _damaged(self, fault: Exception) -> ControlFault:
         return ControlFault(f"{self._path.decode(errors='surrogateescape')}: not a readable cdb ({fault})")

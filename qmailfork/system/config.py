@@ -12,16 +12,26 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from qmailfork.conversation.authentication import Auth
     from qmailfork.conversation.switches import Switches
     from qmailfork.programs.journal import Style
     from qmailfork.system.cdb import Database
+    from qmailfork.system.lists import Lists
 
 HOME = b"/var/qmail"
 COERCED = (b"C.UTF-8", b"C.utf8", b"UTF-8")
 SECONDS = 1200
 CHILD_SECONDS = 300.0  # RFC 5321 section 4.5.3.2: what a client waits for most replies
 TLS_WORDS = frozenset((b"CERTFILE", b"FORCETLS", b"SMTPS", b"SSL_PROTOCOL", b"TLSREQUIRED", b"UCSPITLS"))
-SWITCHES = frozenset((b"MAXRECIPIENTS", b"REPLY_BADMAILFROM", b"REPLY_MAXSIZE", b"REPLY_NOGATEWAY"))
+SWITCHES = frozenset((
+    b"BADHELO", b"GREETDELAY", b"HELOCHECK", b"LOCALMFCHECK", b"MAXRECIPIENTS", b"MFDNSCHECK", b"RECIPIENTS450",
+    b"REPLY_BADMAILFROM", b"REPLY_BADRCPTTO", b"REPLY_HELO", b"REPLY_MAILBOX", b"REPLY_MAXSIZE", b"REPLY_NOGATEWAY",
+    b"REPLY_SENDEREXIST", b"REPLY_SENDERINVALID", b"TARPITCOUNT", b"TARPITDELAY",
+))  # fmt: skip
+LISTS = (b"badhelo", b"badrcptto", b"recipients")  # spamcontrol's control files
+PATTERNS = (b"*", b"?", b"[", b"\\", b"\n!", b"\n~", b"+\n", b"-\n", b"=\n")  # what spamcontrol reads in badmailfrom
+EXTENSIONS = frozenset((b"chunking", b"dsn", b"smtputf8"))
+NOTHING: frozenset[bytes] = frozenset()
 BLINDABLE = frozenset({b"starttls"})
 MOST_SECONDS = 2_000_000  # poll(2) counts milliseconds in an int
 
@@ -42,6 +52,13 @@ def home(environment: "Mapping[bytes, bytes]") -> bytes:
     return environment.get(b"QMAILHOME") or HOME
 
 
+def absolute(home: bytes) -> bytes:
+    """`home`, where it is one for a server wherever that was started. Raises ControlFault."""
+    if not home.startswith(b"/"):
+        raise ControlFault(f"QMAILHOME={home.decode(errors='surrogateescape')}: not an absolute path")
+    return home
+
+
 class Controls:
     """The control files below `home`, read once, and the smtpd that is `wrapped` (empty: none), which needs none.
 
@@ -49,12 +66,12 @@ class Controls:
     """
 
     __slots__ = (
-        "bad_senders", "databytes", "greeting", "has_certificate", "home", "local_host", "more_rcpthosts", "rcpthosts",
-        "seconds", "wrapped",
+        "bad_senders", "databytes", "greeting", "has_certificate", "home", "lists", "local_host", "more_rcpthosts",
+        "rcpthosts", "seconds", "wrapped",
     )  # fmt: skip
 
     def __init__(self, home: bytes, wrapped: "Sequence[bytes]" = ()) -> None:
-        self.home = home
+        self.home = absolute(home)
         self.wrapped = wrapped
         directory = home + b"/control/"
         self.has_certificate = posix.access(directory + b"servercert.pem", posix.F_OK)
@@ -74,8 +91,22 @@ class Controls:
         rcpthosts = files.lines(directory + b"rcpthosts")
         self.rcpthosts = None if rcpthosts is None else frozenset(line.lower() for line in rcpthosts)
         self.more_rcpthosts = None if rcpthosts is None else _cdb(directory + b"morercpthosts.cdb")
-        self.bad_senders = frozenset(line.lower() for line in files.lines(directory + b"badmailfrom") or ())
+        senders = files.lines(directory + b"badmailfrom") or []
+        self.bad_senders = frozenset(line.lower() for line in senders)
+        self.lists = _lists(home, senders)
         self.databytes = files.number(files.first_line(directory + b"databytes")) or 0
+
+
+def _lists(home: bytes, senders: list[bytes]) -> "Lists | None":
+    """spamcontrol's control files, where one is there or badmailfrom has its patterns. Raises ControlFault."""
+    there = [name for name in LISTS if posix.access(home + b"/control/" + name, posix.F_OK)]
+    text = b"\n%b\n" % b"\n".join(senders)
+    patterns = any(map(text.__contains__, PATTERNS))
+    if not there and not patterns:
+        return None
+    from qmailfork.system.lists import Lists  # noqa: PLC0415  # few sites have one
+
+    return Lists(home, there, senders if patterns else ())
 
 
 def _cdb(path: bytes) -> "Callable[[bytes], bool] | None":
@@ -124,7 +155,9 @@ def settings(controls: Controls, environment: "Mapping[bytes, bytes]") -> Settin
     result.loglevel = _loglevel(environment)
     result.checkers = checkers.Contract(environment)
     result.tls = _tls(controls, environment)
-    result.switches = _switches(result, environment)
+    result.auth = _auth(result, environment)
+    result.switches = _switches(result, controls, environment)
+    result.extensions = _extensions(environment, result.checkers.complaints)
     _wrap(result, controls, environment)
     if (environment.get(b"QMAILFORK_LOG") or b"spamcontrol") not in STYLES:
         result.checkers.complaints.append(b"QMAILFORK_LOG=" + environment[b"QMAILFORK_LOG"])
@@ -140,19 +173,39 @@ def _tls(controls: Controls, environment: "Mapping[bytes, bytes]") -> Tls | None
     return certificates.settings(controls.home, environment)
 
 
-def _switches(settings: Settings, environment: "Mapping[bytes, bytes]") -> "Switches | None":
+def _auth(settings: Settings, environment: "Mapping[bytes, bytes]") -> "Auth | None":
+    """How clients say who they are, where they can."""
+    if b"SMTPAUTH" not in environment and b"REQUIREAUTH" not in environment:
+        return None
+    from qmailfork.system import authentication  # noqa: PLC0415  # an MX has no use for it
+
+    return authentication.read(environment, settings)
+
+
+def _switches(settings: Settings, controls: Controls, environment: "Mapping[bytes, bytes]") -> "Switches | None":
     """spamcontrol's switches, where one is set."""
-    if SWITCHES.isdisjoint(environment):
+    if controls.lists is None and SWITCHES.isdisjoint(environment):
         return None
     from qmailfork.system import switches  # noqa: PLC0415  # few sites set one
 
-    return switches.read(environment, settings.checkers.complaints)
+    return switches.read(controls, environment, settings.checkers.complaints)
+
+
+def _extensions(environment: "Mapping[bytes, bytes]", complaints: list[bytes]) -> frozenset[bytes]:
+    """The extensions of SMTP that are turned on."""
+    if b"QMAILFORK_EXTENSIONS" not in environment:
+        return NOTHING
+    said = environment[b"QMAILFORK_EXTENSIONS"]
+    words = frozenset(said.lower().replace(b",", b" ").split())
+    if not words <= EXTENSIONS:
+        complaints.append(b"QMAILFORK_EXTENSIONS=" + said)
+    return words & EXTENSIONS
 
 
 def _wrap(settings: Settings, controls: Controls, environment: "Mapping[bytes, bytes]") -> None:
     """What wrap mode goes by."""
     settings.wrapped = controls.wrapped
-    settings.child_seconds, settings.blind = CHILD_SECONDS, frozenset()
+    settings.child_seconds, settings.blind = CHILD_SECONDS, NOTHING
     if controls.wrapped:
         seconds = settings.checkers.limit(b"QMAILFORK_CHILDTIMEOUT", CHILD_SECONDS)
         settings.child_seconds = min(seconds, MOST_SECONDS / 2)

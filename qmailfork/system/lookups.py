@@ -7,6 +7,8 @@ import dns.exception
 import dns.resolver
 import dns.reversename
 
+from qmailfork.system import names
+
 DNS_SECONDS = 15.0
 IDENT_PORT = 113
 LONGEST_USER = 257
@@ -32,6 +34,20 @@ async def has_address(name: bytes, ip: str) -> bool:
         return any(record.address == ip for record in answer)
     except (dns.exception.DNSException, OSError, ValueError, UnicodeError):
         return False
+
+
+async def records(name: bytes, kinds: tuple[str, ...], seconds: float) -> list[bytes] | None:
+    """The answer to requests.Lookup."""
+    try:
+        wanted = names.target(name)
+        for kind in kinds:
+            try:
+                return names.texts(await dns.asyncresolver.resolve(wanted, kind, lifetime=seconds / len(kinds)))
+            except dns.resolver.NoAnswer:
+                continue
+    except names.FAULTS as fault:
+        return names.failed(fault)
+    return []
 
 
 async def user_of(local: tuple[str, int], remote: tuple[str, int], seconds: float) -> bytes | None:

@@ -137,7 +137,8 @@ class Server:
             os.close(descriptor)
 
     def bury(self, *_: object) -> None:
-        """Tell of the forks that have ended."""
+        """Tell of the forks that have ended. It is SIGCHLD's handler: the next one waits until this one is through."""
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGCHLD,))
         for number, pid in list(self._pids.items()):
             found, status = os.waitpid(pid, os.WNOHANG)
             if found:
@@ -146,6 +147,7 @@ class Server:
                     self._channel.sendall(b"%d %d\n" % (number, status))
                 except OSError:
                     os._exit(0)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def take_place(output: int, log: int, home: int) -> None:

@@ -67,17 +67,31 @@ def launch(argv: list[bytes], environment: "Mapping[bytes, bytes]", descriptors:
     )
 
 
+def confided(secret: bytes) -> int:
+    """A descriptor to read `secret` from, which a pipe takes whole. Raises OSError."""
+    ours, its = posix.pipe()
+    posix.write(its, secret)
+    posix.close(its)
+    return ours
+
+
 def capture(
-    argv: list[bytes], environment: "Mapping[bytes, bytes]", null: int, errors: int, captured: int = 1
+    argv: list[bytes],
+    environment: "Mapping[bytes, bytes]",
+    null: int,
+    errors: int,
+    captured: int = 1,
+    more: tuple[tuple[int, int], ...] = (),
 ) -> tuple[int, int]:
     """Start `argv` as a checker: its process id, and a non-blocking descriptor to read its output from.
 
-    Its descriptor 0 is `null`, 2 is `errors`, and so is 1 where another one is `captured`. Raises OSError.
+    Its descriptor 0 is `null`, 2 is `errors`, and so is 1 where another one is `captured`; `more` (ours, its) it
+    finds beside them. Raises OSError.
     """
     ours, its = posix.pipe()
     try:
         log = ((errors, 2),) if captured == 1 else ((errors, 1), (errors, 2))
-        pid = launch(argv, environment, ((null, 0), *log, (its, captured)))
+        pid = launch(argv, environment, ((null, 0), *log, (its, captured), *more))
     except OSError:
         posix.close(ours)
         raise

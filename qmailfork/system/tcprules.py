@@ -99,6 +99,11 @@ class Rules:
         return ALLOW
 
 
+def every(path: bytes) -> list[tuple[bytes, Rule]]:
+    """All rules in the cdb at `path`, each with its address. Raises ControlFault."""
+    return [(address, parse(value)) for address, value in Database(path).items()]
+
+
 def keys(ip: bytes, host: bytes | None, info: bytes | None) -> list[bytes]:
     """The addresses under which a rule is looked for, in tcprules' order."""
     found = []

@@ -128,6 +128,12 @@ def context(tls: Tls) -> ssl.SSLContext:
     return made.context
 
 
+def good_until(tls: Tls) -> float:
+    """Until when its certificate is good, in Unix seconds. Raises Unusable."""
+    found = context(tls)
+    return next(made.ends for made in _made.values() if made.context is found)
+
+
 def _make(tls: Tls, stamps: tuple[Stamp, ...]) -> _Made:
     reason = certificates.fault(tls.certificate, tls.key)
     if reason:

@@ -8,7 +8,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from qmailfork.conversation.dialogue import converse
-from qmailfork.conversation.requests import Abandon, Ending, Exchange, Finish, Note, Open, Opened, Run, Write
+from qmailfork.conversation.requests import (
+    Abandon,
+    Ending,
+    Exchange,
+    Finish,
+    Listen,
+    Lookup,
+    Note,
+    Open,
+    Opened,
+    Run,
+    Wait,
+    Write,
+)
 from qmailfork.conversation.settings import Settings
 from qmailfork.programs.checkers import Contract
 from qmailfork.programs.journal import Event
@@ -32,7 +45,8 @@ def site(environment: Mapping[bytes, bytes] | None = None, **changes: Any) -> Se
         "greeting": b"mail.joedomain.net", "local_host": b"mail.joedomain.net", "seconds": 1200,
         "is_mine": lambda ip: ip == b"192.0.2.1", "bad_senders": frozenset(), "databytes": 0, "loglevel": 0,
         "rcpthosts": frozenset([b"joedomain.net"]), "more_rcpthosts": None, "relay_suffix": None,
-        "queue": b"bin/qmail-queue", "checkers": Contract(environment or {}), "tls": None, "switches": None,
+        "queue": b"bin/qmail-queue", "checkers": Contract(environment or {}), "tls": None, "auth": None,
+        "switches": None, "extensions": frozenset(),
     }  # fmt: skip
     for name, value in {**defaults, **changes}.items():
         setattr(settings, name, value)
@@ -44,13 +58,16 @@ class Script:
     """What the driver answers. `run` takes argv and the three variables."""
 
     run: Callable[[list[bytes], dict[bytes, bytes]], Outcome] = lambda argv, environment: Outcome(EXITED, 0)
+    names: Callable[[bytes], object] = lambda name: [b"192.0.2.1"]
+    early: bytes | None = None  # what the client says before the greeting
     opened: Opened | bytes = field(default_factory=lambda: Opened(4713, MOMENT))
     finished: tuple[Outcome, bool] = field(default_factory=lambda: (Outcome(EXITED, 0, b"", 0.0, 1732413099), True))
 
 
 class Played:
     """How a conversation went: `exchanges` the reply sent in each, `said` all of them and the ending's; `queued` the
-    messages handed over with their envelopes, `abandoned` those that were not; `notes`, `runs`, `waited` (seconds).
+    messages handed over with their envelopes, `abandoned` those that were not; `notes`, `runs`, `waited` (seconds for
+    the client), `waits` (seconds that it had to wait), `asked` (of DNS).
     """
 
     def __init__(self, script: Script, arrivals: Iterable[Arrival]) -> None:
@@ -58,6 +75,8 @@ class Played:
         self.arrivals = iter(arrivals)
         self.unread = b""
         self.exchanges: list[bytes] = []
+        self.waits: list[float] = []
+        self.asked: list[tuple[bytes, tuple[str, ...]]] = []
         self.waited: set[float] = set()
         self.queued: list[tuple[bytes, bytes]] = []
         self.abandoned: list[bytes] = []
@@ -76,6 +95,16 @@ class Played:
 
     def answer(self, request: object) -> object:
         match request:
+            case Listen():
+                self.waits.append(request.seconds)
+                return self.script.early
+            case Lookup():
+                self.asked.append((request.name, request.kinds))
+                return self.script.names(request.name)
+            case Wait():
+                self.exchanges.append(request.reply)
+                self.waits.append(request.seconds)
+                return None
             case Exchange():
                 self.exchanges.append(request.reply)
                 self.waited.add(request.seconds)

@@ -92,7 +92,11 @@ def test_a_whole_session_imports_next_to_nothing(home: QmailHome) -> None:
     assert len(home.messages()) == 1
     assert {name for name in ours if not name.startswith("qmailfork")} <= {"errno", "gc", "select", "_signal"}
     assert "qmailfork.smtp.body" in ours
-    strangers = ("qmailfork.cli", "qmailfork.drivers.listener", "qmailfork.drivers.worker", "qmailfork.system.cdb")
+    strangers = (
+        "qmailfork.cli", "qmailfork.drivers.listener", "qmailfork.drivers.worker", "qmailfork.system.cdb",
+        "qmailfork.system.switches", "qmailfork.system.lists", "qmailfork.conversation.screening",
+        "qmailfork.conversation.switches", "qmailfork.programs.refusals", "qmailfork.conversation.extensions",
+    )  # fmt: skip
     assert not any(name.startswith(strangers) for name in ours)
 
 

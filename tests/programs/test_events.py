@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from qmailfork.programs import events, journal, jsonlines, queue
 from qmailfork.programs.journal import Event
 from qmailfork.programs.outcome import EXITED, EXPIRED, SIGNALLED, UNSTARTED, Outcome
+from qmailfork.programs.verdict import Checker
 from qmailfork.smtp import replies
 
-CHECKS = [(b"/a\n", Outcome(EXITED, 100, b"", 1.0))]
+CHECKS = [(Checker(b"/a\n"), Outcome(EXITED, 100, b"", 1.0))]
 # each constructor with hostile octets wherever a value from outside goes
 MADE: dict[str, Callable[[bytes], Event]] = {
     "config": events.config,
@@ -46,6 +47,10 @@ MADE: dict[str, Callable[[bytes], Event]] = {
     "tls_failed": events.tls_failed,
     "tls_injected": lambda octets: events.tls_injected(len(octets)),
     "authenticated": lambda octets: events.authenticated(b"cert", octets),
+    "not_authenticated": lambda octets: events.not_authenticated(b"plain", octets),
+    "auth_missing": lambda octets: events.auth_missing(),
+    "too_many_failures": lambda octets: events.too_many_failures(len(octets)),
+    "checkpassword_failed": lambda octets: events.checkpassword_failed(octets, b"Exec"),
     "child_took": lambda octets: events.child_took(octets, b"250 " + octets + b"\r\n"),
     "checker_refused": lambda octets: events.checker_refused(octets, octets, b"Extfork_1", b"554 no\r\n", CHECKS),
 }

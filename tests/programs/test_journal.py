@@ -91,7 +91,7 @@ LDAP = [
     (2, events.queued(b"joe@joedomain.net", 1732413099, 4713, 1234, b""),
      b"message queued: 1732413099 qp 4713 size 1234 bytes"),
     (3, events.no_gateway(b"b@elsewhere.org"), b"no mail relay for 'rcpt to': b@elsewhere.org"),
-    (3, events.bad_sender(b"x@bad.example", b"joe@joedomain.net", b"="), b"bad mailfrom: x@bad.example"),
+    (3, events.bad_sender(b"x@bad.example", b"joe@joedomain.net", b"@"), b"bad mailfrom: x@bad.example"),
     (3, events.too_big(b"", True), b"message denied because: 'SMTP SIZE' too big"),
     (3, events.too_big(b"x", False), b"datasize limit exceeded"),
     (3, events.looping(b"x"), b"too many hops, message is looping"),

@@ -14,12 +14,15 @@ FORMS = [
     (b"whatever <a@example.net>", b"a@example.net", b""),
     (b"FROM:<>", b"", b""),
     (b"TO:<>", b"", b""),
-    (b"FROM:<a@example.net> SIZE=10 BODY=8BITMIME", b"a@example.net", b" SIZE=10 BODY=8BITMIME"),
+    (b"FROM:<a@example.net> SIZE=10 BODY=8BITMIME", b"a@example.net", b"SIZE=10 BODY=8BITMIME"),
     (b"FROM:<a@example.net", b"a@example.net", b""),  # a missing > does no harm
-    (b"FROM:<a@example.net><b@example.net>", b"a@example.net", b"<b@example.net>"),
+    (b"FROM:<a@example.net><b@example.net>", b"a@example.net", b""),
     (b"FROM:a@example.net", b"a@example.net", b""),
     (b"FROM:   a@example.net SIZE=10", b"a@example.net", b"SIZE=10"),
     (b"FROM:", b"", b""),
+    (b"FROM:<a@example.net>SIZE=10", b"a@example.net", b""),  # no blank before it: no parameter
+    (b"FROM:<a@example.net>x SIZE=10", b"a@example.net", b"SIZE=10"),
+    (b"FROM:<a@example.net>\tSIZE=10", b"a@example.net", b""),
     (b"FROM:\ta@example.net", b"\ta@example.net", b""),  # a tab is no blank here
     (b"FROM:< a@example.net >", b" a@example.net ", b""),
     (b"FROM:<@relay.example:a@example.net>", b"a@example.net", b""),
@@ -64,7 +67,7 @@ def quoted(local: bytes) -> bytes:
 
 @given(st.binary(), st.binary(max_size=9).filter(lambda rest: b'"' not in rest and b"\\" not in rest))
 def test_what_is_quoted_octet_by_octet_comes_out_as_it_was(text: bytes, rest: bytes) -> None:
-    assert address.parse(b"TO:<" + quoted(text) + b">" + rest) == (text, rest)
+    assert address.parse(b"TO:<" + quoted(text) + b"> " + rest) == (text, rest)
 
 
 @given(st.binary().filter(lambda text: not set(text) & set(b'"\\>') and not text.startswith(b"@")))

@@ -120,13 +120,14 @@ class Run:
         request: requests.Run,
         environment: "Mapping[bytes, bytes]",
         done: "Callable[[Outcome], None]",
+        more: tuple[tuple[int, int], ...] = (),
     ) -> None:
         self._reactor = reactor
         self._began = monotonic()
         self._done = done
         self._timer: asyncio.TimerHandle | None = None
         try:
-            self._pid, pipe = spawn.capture(request.argv, environment, null, errors, request.captured)
+            self._pid, pipe = spawn.capture(request.command, environment, null, errors, request.captured, more)
         except OSError as fault:
             unstarted = Outcome(UNSTARTED, fault.errno or 0, b"", self._milliseconds())
             reactor.loop.call_soon(done, unstarted)

@@ -198,6 +198,7 @@ class Handoff:
         for descriptor in self._descriptors[2:] if self._link and self._link.ucspi else self._descriptors[2:3]:
             posix.close(descriptor)
         self._let_go()
+        self._session = self._link = None  # they know us, too
 
 
 def peer_credentials(sock: socket.socket) -> tuple[int, int]:

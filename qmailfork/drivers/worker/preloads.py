@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from qmailfork.conversation.requests import RunWarm
 
     Done = Callable[[Outcome], None]
+    Fence = tuple[bytes, ...]
     Stamp = tuple[int, int, int]
 
 CHANNEL = 3  # the process's descriptor of its socket
@@ -33,7 +34,7 @@ class Preloads:
         self._reactor = reactor
         self._reaper = reaper
         self._null = null
-        self._servers: dict[bytes, Server] = {}
+        self._servers: dict[tuple[bytes, Fence], Server] = {}
 
     def run(self, request: "RunWarm", environment: dict[bytes, bytes], place: tuple[int, int], done: "Done") -> bool:
         """Fork the checker, and call `done` with its Outcome; False where it has to be run the ordinary way.
@@ -44,12 +45,13 @@ class Preloads:
         stamp = stamp_of(path)
         if stamp is None:
             return False
-        server = self._servers.get(path)
+        key = (path, request.fence)
+        server = self._servers.get(key)
         if server is None or server.stamp != stamp or server.gone:
             if server:
                 server.retire()
             try:
-                server = self._servers[path] = Server(self._reactor, self._reaper, self._null, path, stamp)
+                server = self._servers[key] = Server(self._reactor, self._reaper, self._null, *key, stamp)
             except OSError:
                 return False
         return server.run(request, environment, place, done)
@@ -65,14 +67,17 @@ def stamp_of(path: bytes) -> "Stamp | None":
 
 
 class Server:
-    """The process that forks one checker. `gone` once it has ended; `stamp` is the version that it has imported.
+    """The process that forks one checker, behind the `fence` (empty: none). `gone` once it has ended; `stamp` is the
+    version that it has imported.
 
     Raises OSError where it cannot be started.
     """
 
     __slots__ = ("_arrived", "_channel", "_number", "_outbox", "_reactor", "_retired", "_runs", "gone", "stamp")
 
-    def __init__(self, reactor: Reactor, reaper: Reaper, null: int, path: bytes, stamp: "Stamp") -> None:
+    def __init__(
+        self, reactor: Reactor, reaper: Reaper, null: int, path: bytes, fence: "Fence", stamp: "Stamp"
+    ) -> None:
         self._reactor = reactor
         self.stamp = stamp
         self.gone = self._retired = False
@@ -81,7 +86,7 @@ class Server:
         self._runs: dict[int, Run] = {}
         self._outbox: list[tuple[bytes, list[int]]] = []
         self._channel, its = socket.socketpair()
-        argv = [sys.executable.encode(), b"-P", preload.__file__.encode(), b"%d" % CHANNEL, path]
+        argv = [*fence, sys.executable.encode(), b"-P", preload.__file__.encode(), b"%d" % CHANNEL, path]
         try:
             pid = spawn.launch(argv, posix.environ, ((null, 0), (null, 1), (its.fileno(), CHANNEL)))
         except OSError:

@@ -12,13 +12,14 @@ from qmailfork.system.queue import PATIENCE, Handover
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable
 
 
 class Queue:
     """A hand-over that is under way. Each step says whether it is done; if not, its callback is called later."""
 
-    __slots__ = ("_handover", "_on_end", "_reactor", "_reaper", "_rest", "_words")
+    __slots__ = ("_handover", "_on_end", "_patience", "_reactor", "_reaper", "_rest", "_words")
 
     def __init__(self, reactor: Reactor, reaper: Reaper, handover: Handover) -> None:
         self._reactor = reactor
@@ -27,6 +28,7 @@ class Queue:
         self._rest = memoryview(b"")
         self._words = b""
         self._on_end: Callable[[Outcome, bool], None] | None = None
+        self._patience: asyncio.TimerHandle | None = None
 
     def write(self, piece: bytes, done: "Callable[[], None]") -> bool:
         """A piece of the message."""
@@ -65,11 +67,10 @@ class Queue:
         self._reactor.close(self._handover.end_message())
         self._await_end()
         if self._handover.pid:
-            self._reactor.loop.call_later(PATIENCE, self._lose_patience)
+            self._patience = self._reactor.loop.call_later(PATIENCE, self._lose_patience)
 
     def _lose_patience(self) -> None:
-        if self._handover.words >= 0:
-            spawn.kill_group(self._handover.pid, signals.SIGKILL)
+        spawn.kill_group(self._handover.pid, signals.SIGKILL)
 
     def drain(self) -> None:
         """Take what the program wrote for exit code 82, lest it waits for a reader."""
@@ -85,6 +86,8 @@ class Queue:
 
     def _tell(self, outcome: Outcome) -> None:
         self.close()
+        if self._patience:
+            self._patience.cancel()  # else it would keep the session for as long
         if self._on_end:
             self._on_end(outcome, not self._handover.broken)
 

@@ -4,15 +4,18 @@ A session has ten events, each worth a few microseconds; an event loop made for 
 hand one over. So the descriptors stand in an epoll of our own, and the loop, asyncio's or uvloop's, watches that one:
 it keeps the time, the signals and the name server, and learns of a batch of events where there are many.
 
-It also keeps uvloop alive. libuv takes a descriptor out of the kernel's list at the end of a turn, and calls abort()
-where it was closed since its reader was removed, as happens under large mail. Where there is no epoll (FreeBSD), the
-loop watches the descriptors itself, and they are closed one turn later. Then libuv has to be reminded, too: it tells
+It also keeps uvloop alive. libuv hands what changed about a descriptor to the kernel at the end of a turn: that it is
+watched now, or still, for reading or writing alone. Where it was closed meanwhile, libuv calls abort(). So a session
+under large mail that has its reader removed while its writer stays, and is closed in the same turn, would end the
+worker. A descriptor that nobody watches any more may be closed at once. Where there is no epoll (FreeBSD), the loop
+watches the descriptors itself: close() sees to it that it forgets both. Then libuv has to be reminded, too: it tells
 once of a descriptor with an error on it and no more, whoever has yet to find the error behind what can be read.
 """
 
 import asyncio
 import posix
 import select
+from time import monotonic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
 
     Call = Callable[[], object]
 
-ROUNDS = 64  # batches before the loop has its turn
+TURN = 0.01  # seconds of batches before the loop has its turn
 
 
 class Reactor:
@@ -61,14 +64,10 @@ class Reactor:
             self.loop.remove_writer(descriptor)
 
     def close(self, descriptor: int) -> None:
-        """Forget `descriptor` and close it: at once where the loop never knew it, else in the next turn."""
-        watched = descriptor in self._readers or descriptor in self._writers
+        """Forget `descriptor` and close it."""
         self.ignore_readable(descriptor)
         self.ignore_writable(descriptor)
-        if watched:
-            self.loop.call_soon(posix.close, descriptor)
-        else:
-            posix.close(descriptor)
+        posix.close(descriptor)
 
 
 class EpollReactor(Reactor):
@@ -81,17 +80,16 @@ class EpollReactor(Reactor):
         loop.add_reader(self._epoll.fileno(), self._turn)
 
     def _turn(self) -> None:
-        poll, calls = self._epoll.poll, self._calls
-        for _ in range(ROUNDS):
-            batch = poll(0)
-            if not batch:
-                return
+        poll, calls, until = self._epoll.poll, self._calls, monotonic() + TURN
+        while batch := poll(0):
             for descriptor, events in batch:
                 reader, writer = calls.get(descriptor, (None, None))
                 if reader and events & ~select.EPOLLOUT:
                     reader()
                 if writer and events & ~select.EPOLLIN:
                     writer()
+            if monotonic() > until:
+                return
 
     def _watch(self, descriptor: int, reader: "Call | None", writer: "Call | None") -> None:
         known = descriptor in self._calls

@@ -85,6 +85,10 @@ class Secure:
         else:
             self._session.resume(said)
 
+    def seal(self, reply: bytes) -> bytes:
+        """`reply` as it goes to the client."""
+        return self._engine.seal(reply)
+
     def farewell(self, reply: bytes) -> bytes:
         """The last octets: `reply`, and that nothing comes any more."""
         return self._engine.seal(reply) + self._engine.farewell()

@@ -10,7 +10,7 @@ from qmailfork.drivers.worker.children import Run
 from qmailfork.drivers.worker.link import Link, Site
 from qmailfork.drivers.worker.queue import Queue
 from qmailfork.drivers.worker.wrapped import Wrapped
-from qmailfork.programs.outcome import Outcome
+from qmailfork.programs.outcome import UNSTARTED, Outcome
 from qmailfork.system import spawn
 from qmailfork.system.queue import Handover
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from qmailfork.conversation.requests import Asking
+    from qmailfork.drivers.worker.idle import Idle
     from qmailfork.drivers.worker.secure import Secure
 
 LATER = object()  # the answer comes with a later event
@@ -31,8 +32,8 @@ class Session:
     """The driver of one conversation. `deadline` is when the client's patience, or ours with it, ends."""
 
     __slots__ = (
-        "_child", "_conversation", "_gone", "_in_tunnel", "_link", "_most", "_octets", "_queue", "_reading", "_rest",
-        "_seconds", "_secure", "_site", "_taker", "_variables", "_waiting", "_when_sent", "deadline",
+        "_child", "_conversation", "_gone", "_idle", "_in_tunnel", "_link", "_most", "_octets", "_queue", "_reading",
+        "_rest", "_seconds", "_secure", "_site", "_taker", "_variables", "_waiting", "_when_sent", "deadline",
     )  # fmt: skip
 
     def __init__(self, site: Site, link: Link, conversation: "Asking[Ending]") -> None:
@@ -51,6 +52,7 @@ class Session:
         self._variables: dict[bytes, bytes] | None = None
         self._waiting = False  # the conversation waits for the client
         self._child: Wrapped | None = None
+        self._idle: Idle | None = None
         self._in_tunnel = False
         self._when_sent: Callable[[bool], None] | None = None
         self.deadline = NEVER
@@ -97,6 +99,29 @@ class Session:
             self.send(reply, self._await_client)
         else:
             self._await_client(True)
+
+    def _listen(self, request: requests.Listen) -> object:
+        self._site.now = self._site.reactor.loop.time()  # the last tick's would cut the time short
+        return self._exchange(request)
+
+    def _rest_awhile(self) -> "Idle":
+        if self._idle is None:
+            from qmailfork.drivers.worker.idle import Idle  # noqa: PLC0415  # few sites let clients wait
+
+            self._idle = Idle(self, self._site.reactor.loop)
+        return self._idle
+
+    def _wait(self, request: requests.Wait) -> object:
+        if self._gone:
+            return None
+        idle = self._rest_awhile()
+        reply = self._secure.seal(request.reply) if self._secure else request.reply
+        self.send(reply, lambda sent: idle.pause(request.seconds if sent else 0.0))
+        return LATER
+
+    def _look_up(self, request: requests.Lookup) -> object:
+        self._rest_awhile().look_up(request)
+        return LATER
 
     def resume_soon(self, answer: object) -> None:
         """Go on with `answer` in the next turn."""
@@ -172,18 +197,30 @@ class Session:
     def hang_up(self) -> None:
         """The client is gone, though its descriptors do not tell."""
         self._gone = True
-        if self._when_sent or self._waiting:
+        if self._idle:
+            self._idle.wake()
+        if self._when_sent:
+            self._site.reactor.loop.call_soon(self._stop_sending)
+        elif self._waiting:
             self.deadline = NEVER
             self._waiting = False
             self._site.reactor.loop.call_soon(self._take, b"")
 
+    def _stop_sending(self) -> None:
+        """The client takes no more of what is on its way."""
+        then, self._when_sent = self._when_sent, None
+        if then:
+            self.deadline = NEVER
+            self._site.reactor.ignore_writable(self._link.sink)
+            then(False)
+
     def expire(self) -> None:
         """The deadline is over."""
         self.deadline = NEVER
+        if self._idle:
+            self._idle.wake()
         if self._when_sent:
-            self._site.reactor.ignore_writable(self._link.sink)
-            then, self._when_sent = self._when_sent, None
-            then(False)
+            self._stop_sending()
         elif self._waiting:
             self._waiting = False
             self._take(None)
@@ -205,6 +242,17 @@ class Session:
         environment = spawn.merged(self._environment(), request.environment)
         site = self._site
         Run(site.reactor, site.reaper, site.null, self._link.errors, request, environment, self.resume)
+        return LATER
+
+    def _entrust(self, request: requests.Entrust) -> object:
+        site, environment = self._site, spawn.merged(self._environment(), request.environment)
+        try:
+            secret = spawn.confided(request.secret)
+        except OSError as fault:
+            return Outcome(UNSTARTED, fault.errno or 0)
+        more = ((secret, 3),)
+        Run(site.reactor, site.reaper, site.null, self._link.errors, request, environment, self.resume, more)
+        posix.close(secret)
         return LATER
 
     def _run_warm(self, request: requests.RunWarm) -> object:
@@ -252,8 +300,11 @@ class Session:
     # the wrapped smtpd
 
     def _start(self, request: requests.Start) -> bytes | None:
+        if self._child:
+            self._child.leave()
+            self._child = None
         try:
-            environment, errors = self._environment(), self._link.errors
+            environment, errors = spawn.merged(self._environment(), request.environment), self._link.errors
             self._child = Wrapped(self._site.reactor, self._site.reaper, request.argv, environment, errors)
         except OSError as fault:
             return b"%b: %b" % (request.argv[0], (fault.strerror or "").encode())
@@ -314,7 +365,7 @@ class Session:
             self._queue.close()
         if self._child:
             self._child.leave()
-        self._secure = self._taker = None  # they know the session, too
+        self._idle = self._secure = self._taker = None  # they know the session, too
         link = self._link
         self._site.reactor.close(link.source)
         if link.sink != link.source:
@@ -324,8 +375,12 @@ class Session:
 
 _ANSWERS: "dict[type, Callable[[Session, Any], object]]" = {
     requests.Exchange: Session._exchange,
+    requests.Listen: Session._listen,
+    requests.Wait: Session._wait,
     requests.StartTls: Session._start_tls,
+    requests.Lookup: Session._look_up,
     requests.Run: Session._run,
+    requests.Entrust: Session._entrust,
     requests.RunWarm: Session._run_warm,
     requests.Consult: Session._consult,
     requests.Open: Session._open,

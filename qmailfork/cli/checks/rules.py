@@ -1,0 +1,86 @@
+"""tcprules' source and its cdb: one of the other, and no rule that lets everyone relay."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+
+from qmailfork.cli import words
+from qmailfork.cli.checks import controls
+from qmailfork.cli.finding import ERROR, WARNING, Finding
+from qmailfork.conversation.settings import ControlFault
+from qmailfork.system import tcprules
+from qmailfork.system.tcprules import Rule
+
+Rules = list[tuple[bytes, Rule]]
+
+
+def compiled(source: str, cdb: str) -> Iterator[Finding]:
+    """The cdb is there, and what tcprules makes of its source now."""
+    if not os.path.exists(source):
+        return
+    found = list(controls.compiled(source, cdb, "tcprules, or make"))
+    yield from found
+    yield from _written(source)
+    if not found and not _same(source, cdb):
+        why = "what was changed does not count"
+        yield Finding(ERROR, source, "the cdb was made of something else", why, "run tcprules, or make")
+
+
+def _written(source: str) -> Iterator[Finding]:
+    """Lines that do not say what they look like."""
+    with open(source, encoding="utf-8", errors="surrogateescape") as file:
+        for number, line in enumerate(file, 1):
+            if line.startswith((" ", "\t")) and line.strip():
+                why = "the blank is taken for a part of the address, and no client has it"
+                yield Finding(WARNING, f"{source}:{number}", "it begins with a blank", why, "take the blank away")
+
+
+def _same(source: str, cdb: str) -> bool:
+    """Whether tcprules makes this cdb of this source; taken for granted where there is no tcprules."""
+    program = shutil.which("tcprules")
+    if program is None:
+        return True
+    with tempfile.TemporaryDirectory() as place, open(source, "rb") as text:
+        made = f"{place}/cdb"
+        done = subprocess.run([program, made, f"{made}.tmp"], stdin=text, capture_output=True, check=False)
+        return done.returncode != 0 or _octets(made) == _octets(cdb)
+
+
+def _octets(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def parsed(source: str, cdb: str) -> tuple[Rules, list[Finding]]:
+    """The rules in force, and why there are none."""
+    found = list(_refused(source))
+    try:
+        return tcprules.every(os.fsencode(cdb)), found
+    except ControlFault as fault:
+        if os.path.exists(cdb):
+            why = "every client is turned away"
+            found.append(Finding(ERROR, cdb, str(fault).partition(": ")[2], why, "run tcprules, or make"))
+        return [], found
+
+
+def _refused(source: str) -> Iterator[Finding]:
+    """What tcprules says of the source."""
+    program = shutil.which("tcprules")
+    if program is None or not os.path.exists(source):
+        return
+    with tempfile.TemporaryDirectory() as place, open(source, "rb") as text:
+        argv = [program, f"{place}/cdb", f"{place}/tmp"]
+        done = subprocess.run(argv, stdin=text, capture_output=True, check=False)
+    if done.returncode:
+        said = words.shown(done.stderr.strip()).removeprefix("tcprules: fatal: ")
+        yield Finding(ERROR, source, said, "the next change cannot be compiled", "see tcprules(1)")
+
+
+def relaying(source: str, rules: Rules) -> Iterator[Finding]:
+    """A rule for everyone that lets everyone relay."""
+    for address, rule in rules:
+        if address == b"" and rule.allowed and b"RELAYCLIENT" in rule.environment:
+            why = "everyone may send to any domain: an open relay"
+            yield Finding(ERROR, source, "the rule for everyone sets RELAYCLIENT", why, "set it for our own networks")

@@ -1,0 +1,186 @@
+"""`qmailfork service`: writes a service directory, and says what to do next."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import textwrap
+from typing import Any
+
+import click
+
+from qmailfork.cli.check import of_directory, tell
+from qmailfork.cli.services import scripts, steps, written
+from qmailfork.cli.services.plan import HANDOFF, KINDS, LISTENER, SMTP, SMTPS, STDIO, SUBMISSION, Plan
+from qmailfork.cli.services.settings import File
+from qmailfork.cli.services.supervisors import SUPERVISORS
+
+INCOMPLETE = 1
+COUNT = click.IntRange(1)
+UNFIT = re.compile(r"[\x00-\x1f\x7f]")
+PLANNED = (
+    "supervisor", "kind", "home", "address", "port", "user", "log_user", "log_directory", "sessions", "memory",
+    "relays", "checkers", "smtps",
+)  # fmt: skip
+QUESTIONS = {  # option → what is asked on a terminal where it is not given
+    "supervisor": "Which supervisor runs it",
+    "kind": "How is it served: stdio (tcpserver starts each session), listener (warm) or handoff (both)",
+    "port": "Which port",
+    "home": "Where is qmail's home, with control/ in it",
+    "user": "Which user serves",
+    "checkers": "Which checkers (SMTPEXTFORK; /usr/bin/true lets everyone in)",
+}
+
+
+@click.command()
+@click.argument("directory", type=click.Path())
+@click.option("--supervisor", type=click.Choice(list(SUPERVISORS)), help="Who runs it.  [default: what is installed]")
+@click.option("--kind", type=click.Choice(KINDS), help="tcpserver, the warm listener, or one before the other.")
+@click.option("--wrap", metavar="COMMAND", help="Stand in front of this smtpd.")
+@click.option("--address", default="0", show_default=True, help="Where to listen; 0: at every address.")
+@click.option("--port", help="The port.  [default: 25, 465 with --smtps, 587 with --submission]")
+@click.option("--home", help="qmail's home.  [default: /var/qmail]")
+@click.option("--user", help="Who serves; empty: whoever runs the supervisor.  [default: qmaild]")
+@click.option("--log-user", help="Who writes the log.  [default: qmaill]")
+@click.option("--log-directory", type=click.Path(), help="Where.  [default: /var/log/qmail/NAME]")
+@click.option("--sessions", type=COUNT, default=100, show_default=True, help="At the same time.")
+@click.option("--memory", type=COUNT, default=80_000_000, show_default=True, help="Octets for each process.")
+@click.option("--checkers", help="SMTPEXTFORK's list.  [default: /usr/bin/true]")
+@click.option("--relay", "relays", multiple=True, help="An address as tcprules has it that may relay.  [default: 127.]")
+@click.option("--maildir", type=click.Path(), help="Deliver into this Maildir: for hosts without qmail.")
+@click.option("--certificate", type=click.Path(), help="For TLS.  [default: control/servercert.pem, if there]")
+@click.option("--key", type=click.Path(), help="Its key.  [default: control/serverkey.pem]")
+@click.option("--smtps", is_flag=True, help="TLS from the first octet.")
+@click.option("--submission", is_flag=True, help="For our own users: no mail without TLS.")
+@click.option("--set", "pairs", metavar="NAME=VALUE", multiple=True, help="One more variable of env/.")
+@click.option("--yes", is_flag=True, help="Ask nothing: what is not given has its default.")
+@click.option("--overwrite", is_flag=True, help="Replace files that differ, without asking.")
+@click.option("--check", "checks", is_flag=True, help="Write nothing: say what is wrong with DIRECTORY as it is.")
+@click.option("--json", "as_json", is_flag=True, help="Say it in JSON.")
+def service(directory: str, checks: bool, as_json: bool, yes: bool, overwrite: bool, **given: Any) -> None:
+    """Write a service directory for daemontools, runit or s6.
+
+    What is not given is asked on a terminal. Exit status: 0, written; 1, written, and something is missing on this
+    host; 2, not written, or a wrong argument.
+    """  # fmt: skip
+    if checks:
+        tell(of_directory(os.fsencode(directory)), as_json)
+    asks = sys.stdin.isatty() and sys.stdout.isatty() and not yes and not as_json
+    plan = _plan(os.path.abspath(directory), given, asks)
+    files = scripts.directories(plan)
+    try:
+        kept = _kept(files, asks, overwrite)
+        names = list(written.write(files, lambda path: path not in kept))
+    except written.Unwritable as fault:
+        raise Refusal(str(fault)) from None
+    absent = steps.missing(plan)
+    _tell(plan, names, absent, steps.following(plan, _compile(plan)), as_json)
+    sys.exit(INCOMPLETE if absent else 0)
+
+
+class Refusal(click.ClickException):
+    """Nothing was written, for this reason."""
+
+    exit_code = 2
+
+
+def _kept(files: dict[str, File], asks: bool, overwrite: bool) -> set[str]:
+    """The files that differ and stay as they are. Raises written.Unwritable, ClickException."""
+    differ = [] if overwrite else written.changed(files)
+    if differ and not asks:
+        more = f" and {len(differ) - 1} more" if len(differ) > 1 else ""
+        raise Refusal(f"{differ[0]}{more}: there already, and different; --overwrite replaces them")
+    return {path for path in differ if not click.confirm(f"{path} differs: replace it?")}
+
+
+def _plan(directory: str, given: dict[str, Any], asks: bool) -> Plan:
+    """What the options and the answers say. Raises click.UsageError."""
+    _defaults(given, asks)
+    for name, value in given.items():
+        if isinstance(value, str) and UNFIT.search(value):
+            raise click.UsageError(f"--{name.replace('_', '-')}: control characters")
+    wrapped = tuple((given["wrap"] or "").split())
+    if wrapped and given["kind"] == HANDOFF:
+        raise click.UsageError("--wrap: no hand-off stands in front of another smtpd; choose stdio or listener")
+    given["log_directory"] = given["log_directory"] or ""
+    given["relays"] = given["relays"] or ("127.",)
+    told = {name: given[name] for name in PLANNED}
+    programs = tuple(dict.fromkeys(_programs()))
+    variables = _variables(given)
+    return Plan(directory, python=sys.executable, programs=programs, wrapped=wrapped, variables=variables, **told)
+
+
+def _defaults(given: dict[str, Any], asks: bool) -> None:
+    """What was not `given`: as answered, or as it is usual."""
+    port = SMTPS if given["smtps"] else SUBMISSION if given["submission"] else SMTP
+    usual = {
+        "supervisor": _installed(), "kind": STDIO if shutil.which("tcpserver") else LISTENER, "port": port,
+        "home": os.environ.get("QMAILHOME") or "/var/qmail", "user": "qmaild", "log_user": "qmaill",
+        "checkers": "/usr/bin/true",
+    }  # fmt: skip
+    for name, default in usual.items():
+        if given[name] is None:
+            ask = asks and name in QUESTIONS
+            choices = {"supervisor": click.Choice(list(SUPERVISORS)), "kind": click.Choice(KINDS)}.get(name)
+            given[name] = click.prompt(QUESTIONS[name], default, type=choices) if ask else default
+
+
+def _variables(given: dict[str, Any]) -> dict[str, str]:
+    """The env-dir's variables that options speak of. Raises click.UsageError."""
+    found = {}
+    if given["maildir"]:
+        found["QMAILQUEUE"] = f"{_programs()[0]}/qmailfork-queue"
+        found["QMAILFORK_MAILDIR"] = os.path.abspath(given["maildir"])
+    for option, name in (("certificate", "CERTFILE"), ("key", "KEYFILE")):
+        if given[option]:
+            found[name] = os.path.abspath(given[option])
+    if given["submission"]:
+        found["FORCETLS"] = "1"
+    for pair in given["pairs"]:
+        name, equals, value = pair.partition("=")
+        if not equals or not name or "/" in name or name.startswith(".") or UNFIT.search(pair):
+            raise click.UsageError(f"--set: {pair!r} is not NAME=VALUE")
+        found[name] = value
+    return found
+
+
+def _installed() -> str:
+    """The first supervisor whose programs are here."""
+    return next((name for name, each in SUPERVISORS.items() if shutil.which(each.needs[-1])), "daemontools")
+
+
+def _programs() -> list[str]:
+    """The directories of qmailfork's own programs: as PATH has them, and where this command is."""
+    found = filter(None, map(shutil.which, ("qmailfork-smtpd", "qmailfork-handoff")))
+    return [os.path.dirname(os.path.abspath(path)) for path in (*found, sys.argv[0])]
+
+
+def _compile(plan: Plan) -> bool:
+    """Compile the rules where tcprules is there."""
+    tcprules = shutil.which("tcprules")
+    if tcprules is None:
+        return False
+    with open(f"{plan.directory}/tcp.smtp", "rb") as source:
+        argv = [tcprules, "tcp.smtp.cdb", "tcp.smtp.tmp"]
+        done = subprocess.run(argv, stdin=source, cwd=plan.directory, capture_output=True, check=False)
+    return done.returncode == 0
+
+
+def _tell(plan: Plan, names: list[str], absent: dict[str, str], commands: list[str], as_json: bool) -> None:
+    if as_json:
+        told = {"directory": plan.directory, "files": names, "missing": absent, "next": commands}
+        click.echo(json.dumps(told))
+        return
+    width = min(shutil.get_terminal_size().columns, 100)
+    kinds = {STDIO: "tcpserver", LISTENER: "the warm listener", HANDOFF: "tcpserver before a warm listener"}
+    what = f"{kinds[plan.kind]} on port {plan.port}, for {plan.supervisor}"
+    words = f"{len(names)} files written in {plan.directory}: {what}."
+    click.echo(textwrap.fill(words, width, break_long_words=False, break_on_hyphens=False))
+    for what, mend in absent.items():
+        click.secho(f"missing: {what}", fg="yellow")
+        click.echo(f"    {mend}")
+    click.echo("Next:")
+    for command in commands:
+        click.echo(f"    {command}")

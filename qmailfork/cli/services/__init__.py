@@ -1,0 +1,1 @@
+"""The text of service directories, units and rc.d scripts."""

@@ -1,0 +1,83 @@
+"""What is missing on this host for a service, and what is to be done next, as commands."""
+
+import os
+import pwd
+import shlex
+import shutil
+import sys
+
+from qmailfork.cli.services.plan import HANDOFF, LISTENER, Plan
+from qmailfork.cli.services.supervisors import PACKAGES, SUPERVISORS
+
+DEBIAN, FREEBSD = 0, 1
+HANDOFF_MADE = "make -C contrib/handoff install"
+
+
+def programs(plan: Plan) -> list[str]:
+    """What the service runs, besides qmailfork's own."""
+    needs = ["tcprules", *SUPERVISORS[plan.supervisor].needs]
+    if plan.kind != LISTENER:
+        needs.insert(0, "tcpserver")
+    return [*needs, "qmailfork-handoff"] if plan.kind == HANDOFF else needs
+
+
+def missing(plan: Plan) -> dict[str, str]:
+    """What is not there, and the command that brings it."""
+    absent = [name for name in programs(plan) if shutil.which(name, path=f"{plan.path}:{os.defpath}") is None]
+    found = {name: HANDOFF_MADE if name == "qmailfork-handoff" else _installing(name) for name in absent}
+    for user in dict.fromkeys(filter(None, (plan.user, plan.log_user))):
+        if not _is_user(user):
+            found[f"user {user}"] = _adding(user)
+    return found
+
+
+def _installing(program: str) -> str:
+    package = PACKAGES[program][FREEBSD if _is_freebsd() else DEBIAN]
+    return f"pkg install {package}" if _is_freebsd() else f"apt-get install {package}"
+
+
+def _adding(user: str) -> str:
+    if _is_freebsd():
+        return f"pw useradd {user} -d /nonexistent -s /usr/sbin/nologin"
+    return f"useradd --system --no-create-home --shell /usr/sbin/nologin {user}"
+
+
+def _is_freebsd() -> bool:
+    return sys.platform.startswith("freebsd")
+
+
+def _is_user(name: str) -> bool:
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        return False
+    return True
+
+
+def following(plan: Plan, compiled: bool) -> list[str]:
+    """Commands, in their order, that bring the service up."""
+    supervisor = SUPERVISORS[plan.supervisor]
+    quoted = shlex.quote(plan.directory)
+    commands = _controls(plan)
+    if not compiled:
+        commands.append(f"make -C {quoted}")
+    commands.append(f"qmailfork check {quoted}")
+    place = next((there for there in supervisor.scanned if os.path.isdir(there)), supervisor.scanned[0])
+    for directory in (plan.warm, plan.directory) if plan.kind == HANDOFF else (plan.directory,):
+        link = f"{place}/{os.path.basename(directory)}"
+        if os.path.realpath(link) != os.path.realpath(directory):
+            commands.append(f"ln -s {shlex.quote(directory)} {shlex.quote(link)}")
+    if plan.supervisor == "s6":
+        commands.append(f"s6-svscanctl -a {place}")
+    return [*commands, f"{supervisor.status} {shlex.quote(f'{place}/{plan.title}')}"]
+
+
+def _controls(plan: Plan) -> list[str]:
+    """The control files that no service can do without."""
+    control = f"{plan.home}/control"
+    wanted = {"me": "mail.joedomain.net"}
+    if not plan.wrapped:
+        wanted["rcpthosts"] = "joedomain.net"
+    commands = [f"echo {words} > {shlex.quote(f'{control}/{name}')}" for name, words in wanted.items()
+                if not os.path.exists(f"{control}/{name}")]  # fmt: skip
+    return commands if os.path.isdir(control) or not commands else [f"mkdir -p {shlex.quote(control)}", *commands]

@@ -1,0 +1,165 @@
+"""checkpassword-file: as a server runs it, and as its operator does."""
+
+import os
+import smtplib
+import ssl
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.support import QmailHome, qmailfork
+from tests.tlsclient import NAME, certificate
+from tests.ucspi import listening
+
+PROGRAM = Path(__file__).resolve().parents[2] / "contrib" / "checkpassword-file"
+ARGV = [sys.executable, "-I", str(PROGRAM)]
+JOE = b"joe\0secret\0\0"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A file with joe's password."""
+    path = tmp_path / "passwords"
+    assert operate("--add", path, "joe", said=b"secret\n").returncode == 0
+    return path
+
+
+def operate(*words: object, said: bytes = b"", **more: str) -> subprocess.CompletedProcess[bytes]:
+    env = {"PATH": os.defpath, **more}
+    done = subprocess.run([*ARGV, *map(str, words)], input=said, capture_output=True, env=env, check=False)
+    assert b"Traceback" not in done.stderr, done.stderr.decode()
+    return done
+
+
+def judge(told: bytes, *words: object) -> subprocess.CompletedProcess[bytes]:
+    """Run it with `told` on its descriptor 3."""
+    reader, writer = os.pipe()
+    os.write(writer, told)
+    os.close(writer)
+    move = [sys.executable, "-c", "import os, sys; os.dup2(int(sys.argv[1]), 3); os.execv(sys.argv[2], sys.argv[2:])"]
+    argv = [*move, str(reader), *ARGV, *map(str, words)]
+    try:
+        done = subprocess.run(argv, pass_fds=[reader], capture_output=True, env={"PATH": os.defpath}, check=False)
+    finally:
+        os.close(reader)
+    assert b"Traceback" not in done.stderr, done.stderr.decode()
+    return done
+
+
+@pytest.mark.parametrize(
+    ("told", "code"),
+    [
+        (JOE, 0),
+        (b"joe\0secret\0", 0),
+        (b"joe\0secret\0<1.2@x>\0", 2),
+        (b"joe\0Secret\0\0", 1),
+        (b"joe\0\0\0", 1),
+        (b"Joe\0secret\0\0", 1),
+        (b"ann\0secret\0\0", 1),
+        (b"#\0secret\0\0", 1),
+        (b"joe:x\0secret\0\0", 1),
+        (b"joe\0s\xffcret\0\0", 1),
+        (b"joe\0secret", 2),
+        (b"\0secret\0\0", 2),
+        (b"", 2),
+        (b"joe\0" + b"x" * 506 + b"\0\0", 1),
+        (b"joe\0" + b"x" * 507 + b"\0\0", 2),
+    ],
+)
+def test_what_is_told(file: Path, told: bytes, code: int) -> None:
+    done = judge(told, file)
+    assert (done.returncode, len(done.stderr.splitlines())) == (code, int(code == 2))
+
+
+def test_the_program_behind_it(file: Path) -> None:
+    done = judge(JOE, file, "sh", "-c", "echo $USER; ls /dev/fd/3 2>/dev/null; exit 7")
+    assert (done.returncode, done.stdout) == (7, b"joe\n")
+    assert judge(b"joe\0wrong\0\0", file, "sh", "-c", "exit 0").returncode == 1
+    assert judge(JOE, file, "/nowhere").returncode == 111
+
+
+def test_no_descriptor() -> None:
+    assert operate("/nowhere").returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "word"), [("joe", b"line 1"), ("# x\n\n:x", b"line 3"), ("joe:$1$x$y", b"hash"), ("joe:", b"hash")]
+)
+def test_a_file_that_makes_no_sense(tmp_path: Path, content: str, word: bytes) -> None:
+    file = tmp_path / "passwords"
+    file.write_text(content)
+    done = judge(JOE, file)
+    assert done.returncode == 111
+    assert word in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_file_that_is_not_there_or_anyone_s(file: Path) -> None:
+    assert judge(JOE, f"{file}x").returncode == 111
+    file.chmod(0o602)
+    assert judge(JOE, file).returncode == 111
+
+
+def test_add_and_remove(file: Path) -> None:
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert b"secret" not in file.read_bytes()
+    assert b":$argon2id$" in file.read_bytes()
+    file.chmod(0o640)
+    file.write_bytes(b"# people\n" + file.read_bytes())
+    assert operate("--add", file, "ann", said=b"other\r\n").returncode == 0
+    assert operate("--add", file, "joe", said=b"third").returncode == 0
+    assert file.read_bytes().startswith(b"# people\n")
+    assert file.stat().st_mode & 0o777 == 0o640
+    assert operate("--list", file).stdout == b"ann\njoe\n"
+    codes = [judge(told, file).returncode for told in (JOE, b"joe\0third\0\0", b"ann\0other\0\0")]
+    assert codes == [1, 0, 0]
+    assert operate("--remove", file, "joe").returncode == 0
+    assert operate("--remove", file, "joe").returncode == 1
+    assert operate("--list", file).stdout == b"ann\n"
+
+
+def test_changes_at_the_same_time(file: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        names = [f"user{number}" for number in range(8)]
+        done = list(pool.map(lambda name: operate("--add", file, name, said=b"x").returncode, names))
+    assert done == [0] * 8
+    assert sorted(operate("--list", file).stdout.split()) == sorted(name.encode() for name in ["joe", *names])
+
+
+@pytest.mark.parametrize("user", ["", "a:b", "a\nb", "#a"])
+def test_a_user_that_cannot_be(file: Path, user: str) -> None:
+    assert operate("--add", file, user, said=b"x").returncode == 2
+
+
+@pytest.mark.parametrize("said", [b"", b"\n", b"a\0b\n", b"x" * 507])
+def test_a_password_that_cannot_be(file: Path, said: bytes) -> None:
+    assert operate("--add", file, "joe", said=said).returncode == 1
+    assert judge(JOE, file).returncode == 0
+
+
+def test_usage(tmp_path: Path) -> None:
+    assert operate("--help").stdout.startswith(b"checkpassword-file: ")
+    for words in ([], ["--add", "x"], ["--what"]):
+        assert operate(*words).returncode == 2
+    assert operate("--list", tmp_path / "none").returncode == 111
+    assert operate("--add", tmp_path / "none" / "file", "joe", said=b"x").returncode == 111
+
+
+def test_a_client_logs_in_by_it(file: Path, home: QmailHome) -> None:
+    certificate(home)
+    program = f"{sys.executable} -I {PROGRAM} {file}"
+    argv = qmailfork("listen", "-1HR", "-l", NAME, "--workers", "1", "--smtps", "127.0.0.1", "0")
+    env = {"PATH": os.defpath, "QMAILHOME": str(home.path), "SMTPAUTH": "!", "QMAILFORK_AUTHDELAY": "0"}
+    context = ssl._create_unverified_context()
+    with listening(argv, {**env, "QMAILFORK_CHECKPASSWORD": program}, home.path / "log", "127.0.0.1") as server:
+        with smtplib.SMTP_SSL(server.host, server.port, context=context) as client:
+            assert client.mail("joe@joedomain.net")[0] == 530
+            with pytest.raises(smtplib.SMTPAuthenticationError):
+                client.login("joe", "wrong")
+        with smtplib.SMTP_SSL(server.host, server.port, context=context) as client:
+            assert client.login("joe", "secret")[0] == 235
+            assert client.mail("joe@joedomain.net")[0] == 250
+            assert client.rcpt("x@elsewhere.org")[0] == 250

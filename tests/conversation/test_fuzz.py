@@ -1,0 +1,69 @@
+"""A sample of tests/fuzz/run, and streams without end in bounded memory."""
+
+import tracemalloc
+from collections.abc import Iterator
+from itertools import repeat
+from pathlib import Path
+
+import pytest
+
+from qmailfork.conversation.conduct import converse
+from qmailfork.system import config
+from tests.fuzz import sites
+from tests.fuzz.carrier import Carried
+from tests.fuzz.check import Fuzz
+
+SAMPLE = 3000
+TIMES = 20
+BEGIN = b"EHLO foo\r\nMAIL FROM:<a@example.net>\r\nRCPT TO:<joe@joedomain.net>\r\n"
+ENDLESS = {
+    "line": (b"", b"x" * 50000),
+    "dots": (BEGIN + b"DATA\r\n", b"." * 50000),
+    "header": (BEGIN + b"DATA\r\nSubject: ", b"x" * 50000),
+    "fields": (BEGIN + b"DATA\r\n", b"X: y\r\n" * 8000),
+    "carriage-returns": (BEGIN + b"DATA\r\n\r\n", b"\r" * 50000),
+    "empty-lines": (BEGIN + b"DATA\r\n", b"\r\n" * 12000),
+    "body": (BEGIN + b"DATA\r\n\r\n", (b"x" * 60 + b"\r\n") * 800),
+    "commands": (b"", b"NOOP\r\nVRFY x\r\n\r\nHELP\r\n" * 800),
+    "senders": (b"", b"MAIL FROM:<a@example.net>\r\n" * 800),
+    "refused-recipients": (BEGIN, b"RCPT TO:<x@elsewhere.org>\r\n" * 800),
+    "nonsense": (b"", b"\0\xff<>\r\n" * 3000),
+}
+
+
+def test_a_sample(tmp_path: Path) -> None:
+    fuzz = Fuzz(tmp_path)
+    for number in range(SAMPLE):
+        fuzz.try_one(number)
+
+
+class Forgetful(Carried):
+    """A driver that keeps nothing of what it is asked."""
+
+    def drive(self, conversation: object) -> Carried:
+        class Nothing(list[object]):
+            def append(self, what: object) -> None:
+                pass
+
+        self.said, self.events, self.done = Nothing(), Nothing(), Nothing()  # type: ignore[assignment]  # no lists
+        return super().drive(conversation)
+
+
+@pytest.mark.parametrize("name", ENDLESS)
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_no_end(name: str, wrapped: bool, tmp_path: Path) -> None:
+    first, again = ENDLESS[name]
+    _, settings, environment = sites.read(tmp_path)[len(sites.SITES) * wrapped]
+
+    def octets(times: int) -> Iterator[bytes]:
+        yield first + again
+        yield from repeat(again, times)
+
+    Forgetful(0, octets(2)).drive(converse(settings, config.peer(environment)))
+    tracemalloc.start()
+    try:
+        Forgetful(0, octets(TIMES)).drive(converse(settings, config.peer(environment)))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 0.6 * TIMES * len(again)  # it does not keep what it was told

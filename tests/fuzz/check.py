@@ -1,0 +1,69 @@
+"""Whether a conversation went as it must, whatever the client said and however it arrived."""
+
+import re
+from itertools import pairwise
+from pathlib import Path
+from random import Random
+
+from qmailfork.conversation.conduct import converse
+from qmailfork.system import config
+from tests.fuzz import sites, words
+from tests.fuzz.carrier import Carried
+
+LINE = re.compile(rb"[2345]\d\d[ -][^\r\n]*\r\n")
+STYLES = [
+    config.style({b"QMAILFORK_LOG": name, b"LOGLEVEL": b"4"}) for name in (b"spamcontrol", b"qmail-ldap", b"json")
+]
+
+BY_ARRIVAL = (b"Info::TLS::Plain_Dropped",)  # plain octets behind STARTTLS: there already, or not
+
+
+class Fuzz:
+    """Tries inputs by their number."""
+
+    def __init__(self, home: Path) -> None:
+        self._sites = sites.read(home)
+
+    def try_one(self, number: int) -> None:
+        """Input `number`. Raises what went wrong, the number and what was said with it."""
+        chance = Random(number)
+        name, settings, environment = chance.choice(self._sites)
+        said, inner, seed = words.stream(chance), words.stream(chance), chance.getrandbits(32)
+        pieces, inner_pieces = words.cut(said, chance), words.cut(inner, chance)
+        try:
+            peer = config.peer(environment)  # one for both: each has a number of its own
+            whole = Carried(seed, [said], [inner]).drive(converse(settings, peer))
+            examine(whole)
+            in_pieces = Carried(seed, pieces, inner_pieces).drive(converse(settings, peer))
+            assert gist(whole) == gist(in_pieces), "it depends on how octets arrive"
+        except Exception as fault:
+            fault.add_note(
+                f"input {number}, site {name}, seed {seed}: {said!r}\nin pieces {[len(piece) for piece in pieces]}"
+            )
+            raise
+
+
+def gist(went: Carried) -> tuple[object, ...]:
+    """All that may not depend on how the octets arrived."""
+    told = [event for event in went.events if event.condition not in BY_ARRIVAL]
+    events = [(event.condition, event.words, event.sender, event.recipient, event.reply) for event in told]
+    return b"".join(went.said), went.done, events, went.ending.status
+
+
+def examine(went: Carried) -> None:
+    """AssertionError where a reply is no SMTP, or a log line no line."""
+    said = b"".join(went.said)
+    lines = LINE.findall(said)
+    assert b"".join(lines) == said, said
+    codes = [line[:4] for line in lines]
+    for one, other in pairwise(codes):
+        assert one[3:] == b" " or one[:3] == other[:3], said
+    assert not codes or codes[-1][3:] == b" ", said
+    for event in went.events:
+        for style in STYLES:
+            line = style(4711, event)
+            assert not line or (line.endswith(b"\n") and is_plain(line[:-1])), line
+
+
+def is_plain(line: bytes) -> bool:
+    return not line.strip(bytes(range(32, 127)))
