@@ -5,12 +5,16 @@ import gc
 import json
 import sys
 from contextlib import nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from qmailfork.cli import surroundings, window
 from qmailfork.logs import files
+
+if TYPE_CHECKING:
+    from qmailfork.logs.reader import Counts
+    from qmailfork.report.tally import Tally
 
 INCOMPLETE, UNREADABLE = 1, 111
 
@@ -29,8 +33,8 @@ def report(logs: tuple[str, ...], as_json: bool, **given: Any) -> None:
     """  # fmt: skip
     from qmailfork.report import summary  # noqa: PLC0415  # other commands shall not wait for it
 
-    counted = _counted(logs, given)
-    told = summary.of(*counted, given["top"])
+    tally, counts = _counted(logs, given)
+    told = summary.of(tally, counts, given["top"])
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(told)))
     else:
@@ -41,7 +45,7 @@ def report(logs: tuple[str, ...], as_json: bool, **given: Any) -> None:
         sys.exit(INCOMPLETE if told.lines["lines"] else UNREADABLE)
 
 
-def _counted(logs: tuple[str, ...], given: dict[str, Any]) -> Any:
+def _counted(logs: tuple[str, ...], given: dict[str, Any]) -> "tuple[Tally, Counts]":
     from qmailfork.logs.reader import Reader  # noqa: PLC0415
     from qmailfork.report.tally import Tally  # noqa: PLC0415
 

@@ -1,14 +1,20 @@
 """JSON lines, read back (programs/jsonlines.py)."""
 
+import json
+from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from qmailfork.programs.journal import ENVELOPE, HOST, Event
 from qmailfork.programs.outcome import ANSWERED, BROKEN, EXITED, EXPIRED, SIGNALLED, UNSTARTED, Outcome
+from qmailfork.programs.verdict import Checker
 
 try:
-    from orjson import loads  # three times as fast
+    import orjson  # three times as fast
 except ImportError:
-    from json import loads
+    loads: Callable[[bytes], Any] = json.loads
+else:
+    loads = orjson.loads
 
 if TYPE_CHECKING:
     from qmailfork.programs.journal import Check
@@ -60,14 +66,22 @@ def _event(get: Any) -> Event:
 
 
 def _check(written: dict[str, Any]) -> "Check":
-    took, code = written.get("ms"), written.get(EXITED)
+    took: Any = written.get("ms")
+    code: Any = written.get(EXITED)
     how = EXITED
     if type(code) is not int:
         how, code = _end(written)
     fits = type(took) in (int, float) and 0 <= took < LONGEST
     outcome = Outcome(how, code, b"", took if fits else 0.0)
     outcome.cached = written.get("cached") is True
-    return written["program"].encode("utf-8", "replace"), outcome
+    return _checker(written["program"], written.get("shadow") is True), outcome
+
+
+@lru_cache(maxsize=1000)
+def _checker(program: str, shadow: bool) -> Checker:
+    checker = Checker(b"?")
+    checker.program, checker.shadow = program.encode("utf-8", "replace"), shadow
+    return checker
 
 
 def _end(written: dict[str, Any]) -> tuple[str, int]:

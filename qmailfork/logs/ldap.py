@@ -49,7 +49,7 @@ PLAIN = dict(  # whole lines
         (b"message denied because of more 'RCPT TO' than allowed by MAXRCPTCOUNT", b"Reject::RCPT::Toomany_Rcptto"),
         (b"refused mailfrom because return MX lookup failed temporarly", b"Reject::ORIG::DNS_Temporary"),
         (b"bounce message denied because it has more than one recipient", b"Reject::DATA::Bounce"),
-        (b"auth needed", b"Reject::AUTH::missing"),
+        _recipient(events.auth_missing()),
     )
 )
 

@@ -88,6 +88,9 @@ class Reader:
     def _read(self, lines: list[bytes]) -> Iterator[Told]:
         split, inside, counts = self._stamps.split, self._inside, self.counts
         for line in lines:
+            if len(line) > LONGEST:
+                counts.broken += 1
+                continue
             try:
                 when, words = split(line)
                 told = self._words(words)

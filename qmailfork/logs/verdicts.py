@@ -29,10 +29,10 @@ class Verdicts:
     def of(self, event: Event) -> str:
         """One of the words above."""
         condition = event.condition
+        if b"::AUTH::" in condition and not event.recipient and not condition.endswith(b"missing"):
+            return OTHER  # somebody said who he is
         if event.reply and condition.startswith(b"Reject"):
             return _of_reply(condition, event.reply)
-        if condition.startswith(b"Accept::AUTH") and not event.recipient:
-            return OTHER
         known = self._known.get(condition)
         if known is None:
             if len(self._known) >= KNOWN:

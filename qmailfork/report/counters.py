@@ -1,6 +1,6 @@
 """Counting what may have any number of names, and times of any length, in bounded memory."""
 
-from math import log
+from math import exp, log
 
 ROOM = 20_000  # names that one table keeps
 LONGEST = 200  # octets of a name
@@ -74,5 +74,5 @@ class Times:
         for bucket in sorted(self._buckets):
             left -= self._buckets[bucket]
             if left <= 0:
-                return max(0.0, min(self.longest, round(2.718281828459045 ** ((bucket + 1) * self._STEP) - 0.05, 1)))
+                return max(0.0, min(self.longest, round(exp((bucket + 1) * self._STEP) - 0.05, 1)))
         return None

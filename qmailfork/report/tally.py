@@ -94,8 +94,8 @@ class Tally:
         return name
 
     def _asked(self, check: "Check") -> None:
-        program, outcome = check
-        one = self._decider(program[:LONGEST])
+        checker, outcome = check
+        one = self._decider(checker.program[:LONGEST])
         one.asked += 1
         if not outcome.cached:
             one.milliseconds.add(outcome.milliseconds)
