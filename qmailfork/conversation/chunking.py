@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from qmailfork.conversation.requests import Asking
 
 
+WORTH = 32768  # octets
+
+
 class Uncounted(message.Unreadable):
     """BDAT without a count."""
 
@@ -26,14 +29,14 @@ class Uncounted(message.Unreadable):
 class Chunked:
     """A message between its chunks: the queue program's id, the `body` so far, the `size` of what is stored of it.
 
-    `first` is what goes before it.
+    `pieces` wait until writing them is worth the queue program's wake-up.
     """
 
-    __slots__ = ("body", "first", "qp", "size")
+    __slots__ = ("body", "pieces", "qp", "size")
 
-    def __init__(self, qp: int, first: bytes) -> None:
+    def __init__(self, qp: int, above: bytes) -> None:
         self.qp = qp
-        self.first = first
+        self.pieces = above
         self.body = chunks.Chunks()
         self.size = 0
 
@@ -83,12 +86,12 @@ def _take(session: Session, count: int, last: bool) -> "Asking[bytes]":
     while left:
         block = yield from session.portion(left)
         left -= len(block)
-        yield from _store(session, chunked, chunked.body.feed(block))
+        yield from _store(session, chunked, chunked.body.feed(block), WORTH)
         if chunked.body.stray:
             yield session.note(events.stray_newline(session.recipients[0]))
             raise message.StrayNewline
     if last:
-        yield from _store(session, chunked, chunked.body.close())
+        yield from _store(session, chunked, chunked.body.close(), 1)
     refusal = message.refusal(session, chunked.body, chunked.size)
     if refusal:
         session.chunked, session.state = None, FRESH
@@ -100,9 +103,12 @@ def _take(session: Session, count: int, last: bool) -> "Asking[bytes]":
     return (yield from message.finish(session, chunked.qp, chunked.size))
 
 
-def _store(session: Session, chunked: Chunked, piece: bytes) -> "Asking[None]":
-    """Write a piece, as far as databytes allows."""
+def _store(session: Session, chunked: Chunked, piece: bytes, least: int) -> "Asking[None]":
+    """Take in a piece, as far as databytes allows, and write what waits where it is at `least` so many octets."""
     chunked.size += len(piece)
-    if (chunked.first or piece) and not 0 < session.settings.databytes < chunked.size:
-        yield Write(chunked.first + piece)
-        chunked.first = b""
+    if 0 < session.settings.databytes < chunked.size:
+        return
+    chunked.pieces += piece
+    if len(chunked.pieces) >= least:
+        yield Write(chunked.pieces)
+        chunked.pieces = b""
