@@ -1,5 +1,8 @@
 """AUTH by the clients that people have, through the listener and through tcpserver."""
 
+import base64
+import os
+import shutil
 import ssl
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -8,6 +11,8 @@ from smtplib import SMTP, SMTPAuthenticationError
 
 import pytest
 
+from tests.mailsite import WRAPPER
+from tests.servers import serve
 from tests.support import QmailHome, qmailfork, smtpd
 from tests.tlsclient import NAME, certificate
 from tests.ucspi import Server, listening, tcpserver
@@ -71,3 +76,31 @@ def test_curl(server: Server, home: QmailHome) -> None:
     done = subprocess.run(argv, input="Subject: x\r\n\r\nhello\r\n", capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert home.messages()[0].recipients == (b"b@elsewhere.org",)
+
+
+def test_msmtp(server: Server, home: QmailHome) -> None:
+    where = [f"--host={server.host}", f"--port={server.port}", "--tls=on", "--tls-certcheck=off"]
+    who = ["--auth=cram-md5", "--user=joe", "--passwordeval=echo secret", "--from=joe@joedomain.net"]
+    argv = ["msmtp", "--file=/dev/null", *where, *who, "b@elsewhere.org"]
+    done = subprocess.run(argv, input="Subject: x\n\nhello\n", capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert home.messages()[0].recipients == (b"b@elsewhere.org",)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="checkpw becomes another user")
+def test_a_checkpassword_program_of_others(home: QmailHome) -> None:
+    """Debian's checkpw, with an account database of its own."""
+    person = home.path / "joe"
+    (person / "Maildir").mkdir(parents=True)
+    (person / "Maildir" / ".password").write_text("secret\n")
+    (person / "Maildir" / ".password").chmod(0o600)
+    (home.path / "passwd").write_text(f"joe:x:0:0::{person}:/bin/sh\n")
+    (home.path / "group").write_text("root:x:0:\n")
+    accounts = f"NSS_WRAPPER_PASSWD={home.path}/passwd NSS_WRAPPER_GROUP={home.path}/group LD_PRELOAD={WRAPPER}"
+    checkpw = f"/usr/bin/env {accounts} {shutil.which('checkpw')} true"
+    env = home.environment(SMTPAUTH="", QMAILFORK_AUTHINPLAIN="1", QMAILFORK_CHECKPASSWORD=checkpw)
+    with serve(smtpd(), home, {**env, "QMAILFORK_AUTHDELAY": "0"}) as talk:
+        talk.client.reply()
+        for password, code in ((b"wrong", b"535"), (b"secret", b"235")):
+            credentials = base64.b64encode(b"\0joe\0" + password)
+            assert talk.client.command(b"AUTH PLAIN " + credentials)[0][:3] == code, talk.log()

@@ -108,9 +108,7 @@ def test_relay_clients_are_not_asked_about(driver: str, home: QmailHome) -> None
     ],
 )
 @in_private
-def test_what_a_client_calls_itself(
-    driver: str, word: str, names_and_replies: dict[str, str], home: QmailHome
-) -> None:
+def test_what_a_client_calls_itself(driver: str, word: str, names_and_replies: dict[str, str], home: QmailHome) -> None:
     with dns(home.path), opened(driver) as open_session, open_session(home, home.environment(HELOCHECK=word)) as talk:
         talk.client.read_line()
         for name, reply in names_and_replies.items():

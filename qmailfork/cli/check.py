@@ -119,6 +119,8 @@ def findings(environment: dict[bytes, bytes], wrapped: Sequence[str] = (), runs:
     yield from controls.certificate(settings, time.time())
     yield from _checkers(known, environment, runs)
     yield from screens.findings(known, environment)
+    if settings.auth and settings.auth.program:
+        yield from lists.program("QMAILFORK_CHECKPASSWORD", settings.auth.program[0])
     if not wrapped:
         yield from lists.program("QMAILQUEUE", settings.queue)
     elif wrapped[0].startswith("/"):

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from qmailfork.cli import surroundings, words
+from qmailfork.cli import records, surroundings, words
 from qmailfork.cli.surroundings import text
 from qmailfork.conversation.conduct import converse
 from qmailfork.conversation.requests import Consult, Lookup
@@ -50,26 +50,38 @@ DECIDES = {
 
 
 @click.command()
-@click.option("--ip", type=text, required=True, help="The client's address.")
+@click.argument("record", nargs=-1, metavar="[ID [LOG]...]")
+@click.option("--ip", type=text, help="The client's address.")
 @click.option("--host", type=text, help="The client's name, as DNS has it.")
 @click.option("--info", type=text, help="What ident says of the client.")
 @click.option("--helo", type=text, help="What the client calls itself; none if not given.")
 @click.option("--from", "sender", type=text, default="", help="The sender; the null sender if not given.")
-@click.option("--to", "recipients", type=text, multiple=True, required=True, help="A recipient; may be repeated.")
+@click.option("--to", "recipients", type=text, multiple=True, help="A recipient; may be repeated.")
 @click.option("-x", "cdb", type=text, help="tcpserver's rules, compiled by tcprules.")
 @click.option("--rules", "source", type=click.File("rb"), help="The same, not yet compiled.")
 @click.option("--local", type=text, default="mail.example.net", help="Our name (tcpserver's -l).")
 @click.option("--dry", is_flag=True, help="Run no checkers; take it that all of them let the recipient pass.")
 @click.option("--json", "as_json", is_flag=True, help="Say it in JSON.")
 @surroundings.options
-def explain(as_json: bool, **given: Any) -> None:
-    """Tell the conversation that a client would have, with the rule and the files that decide.
+def explain(as_json: bool, record: tuple[str, ...], **given: Any) -> None:
+    """Tell the conversation that a client would have, with the rule and the files that decide; --ip and --to say who.
 
     Checkers run for real; nothing is queued.
 
-    Exit status: 0, all recipients are accepted; 1, not all; 2, a wrong argument; 111, what the server goes by cannot
-    be read.
+    With ID: tell what a log in JSON has of that decision, or of that session. LOG is a directory of multilog's or the
+    like, a file, or - for standard input.
+
+    Exit status: 0, all recipients are accepted, or ID was found; 1, not; 2, a wrong argument; 111, what the server
+    goes by, or a log, cannot be read.
     """  # fmt: skip
+    if record:
+        if given["ip"] or given["recipients"]:
+            raise click.UsageError("either ID, or --ip and --to")
+        records.explain(record[0], record[1:], as_json)
+        return
+    for option, value in (("--ip", given["ip"]), ("--to", given["recipients"])):
+        if not value:
+            raise click.UsageError(f"Missing option '{option}'.")
     for value in (given["helo"] or b"", given["sender"], *given["recipients"]):
         if b"\n" in value:
             raise click.UsageError("no client can send a line feed in its name or an address")
@@ -186,8 +198,8 @@ def _decisions(step: Step) -> list[str]:
 def _checkers(step: Step) -> list[dict[str, Any]]:
     checks = next((event.checks for event in reversed(step.events) if event.checks), [])
     return [
-        {"program": words.shown(program), "ending": words.ending(outcome), "ms": round(outcome.milliseconds, 1)}
-        for program, outcome in checks
+        {"program": words.shown(checker.program), "ending": words.ending(outcome), "ms": round(outcome.milliseconds, 1)}
+        for checker, outcome in checks
     ]
 
 

@@ -71,7 +71,7 @@ def _verdict(session: Session, candidate: Candidate, checker: Checker) -> "Askin
     """What `checker` says, where the session does not know it yet and the list's time is not over."""
     if checker in session.lasting:
         outcome, verdict = session.lasting[checker]
-        candidate.checks.append((checker.program, outcome))
+        candidate.checks.append((checker, outcome))
         return verdict
     contract = session.settings.checkers
     if candidate.left <= 0:
@@ -80,7 +80,7 @@ def _verdict(session: Session, candidate: Candidate, checker: Checker) -> "Askin
         return verdict
     outcome = yield _question(session, candidate, checker)
     candidate.left -= outcome.milliseconds / 1000
-    candidate.checks.append((checker.program, outcome))
+    candidate.checks.append((checker, outcome))
     verdict = checker.judge(contract, outcome)
     if verdict.lasting and not verdict.failed:
         session.lasting[checker] = outcome.again(), verdict
@@ -158,7 +158,7 @@ def _refuse(session: Session, candidate: Candidate, checker: Checker, verdict: V
     reply = announced(candidate, reply)
     if session.settings.checkers.quits or verdict.closes or verdict.code == b"421":
         if not verdict.silent:
-            session.owed.append(reply)
+            session.owed.append(session.signed(reply))
         raise Hangup
     return reply
 

@@ -75,7 +75,9 @@ def hold(session: Session, obey: "Callable[[bytes], Asking[bytes]]") -> "Asking[
     try:
         while True:
             try:
-                reply = yield from obey((yield from session.line()))
+                line = yield from session.line()
+                session.deciding = 0
+                reply = yield from obey(line)
             except Overlong:
                 yield from session.say(3, b"command line too long")
                 reply = replies.TOO_LONG

@@ -17,7 +17,7 @@ def accept(session: Session, argument: bytes) -> "Asking[bytes]":
     """The reply to RCPT with this `argument`. Raises Hangup; ControlFault from the cdb."""
     found = yield from admit(session, argument)
     if isinstance(found, bytes):
-        return found
+        return session.signed(found)
     yield from checking.settle(session, found)
     return checking.announced(found, replies.OK)
 
@@ -25,6 +25,8 @@ def accept(session: Session, argument: bytes) -> "Asking[bytes]":
 def admit(session: Session, argument: bytes) -> "Asking[Candidate | bytes]":
     """The recipient that lists and checkers let in, or the reply that refuses it. Raises as accept."""
     session.tried += 1
+    session.decided += 1
+    session.deciding = session.decided
     settings = session.settings
     try:
         recipient, parameters = address.parse(argument)

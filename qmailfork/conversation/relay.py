@@ -208,7 +208,7 @@ def _recipient(child: Child, verb: bytes, argument: bytes) -> "Asking[bytes]":
     session = child.session
     found = yield from recipient.admit(session, argument)
     if isinstance(found, bytes):
-        return found
+        return session.signed(found)
     try:
         _, parameters = address.parse(argument)
         reply = yield from child.ask(client.recipient(found.envelope.recipient, parameters))
@@ -218,7 +218,7 @@ def _recipient(child: Child, verb: bytes, argument: bytes) -> "Asking[bytes]":
         yield from checking.settle(session, found)
     else:
         yield session.note(events.child_refused(b"RCPT", found.routed, reply))
-    return checking.announced(found, reply)
+    return session.signed(checking.announced(found, reply))
 
 
 def _data(child: Child, verb: bytes, argument: bytes) -> "Asking[bytes]":

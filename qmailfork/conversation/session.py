@@ -39,19 +39,21 @@ class Session:
     `state` is FRESH, SENDER, READY or CHUNKS; `sender` and `recipients` the envelope so far (RELAYCLIENT's suffix
     appended), `chunked` what there is of the message at CHUNKS, None elsewhere; `helo` the client's name for itself,
     None before it gave one, and `extended` after EHLO; `size` what MAIL announced (0: nothing), `facts` what programs
-    find of its parameters; `tried` counts the recipients since MAIL, `messages` the senders. `owed` are the replies not
-    sent yet. `secured` is true under TLS; `complained` once an unusable certificate was logged; `screened` is what the
-    switches have found so far, None where there are none. `user` is who the client has proved to be, None before;
-    `failures` counts its attempts to, and `guarded` is true once it made one: what it says may be a password then.
+    find of its parameters; `tried` counts the recipients since MAIL, `decided` all of them, `messages` the senders;
+    `deciding` is the number of the recipient at hand (0: none), and `recorded` the last one that the log has. `owed`
+    are the replies not sent yet. `secured` is true under TLS; `complained` once an unusable certificate was logged;
+    `screened` is what the switches have found so far, None where there are none. `user` is who the client has proved to
+    be, None before; `failures` counts its attempts to, and `guarded` is true once it made one: what it says may be a
+    password then.
 
     What the checkers left behind: `headers` for the message; `lasting` verdicts, by checker; `variables` for later
     programs; `held` replies that refuse later commands; `retired` is true where plugins want no more of the session.
     """
 
     __slots__ = (
-        "_arrived", "_at", "chunked", "complained", "extended", "facts", "failures", "guarded", "headers", "held",
-        "helo", "lasting", "messages", "owed", "peer", "protocol", "recipients", "retired", "screened", "secured",
-        "sender", "settings", "size", "state", "tried", "user", "variables",
+        "_arrived", "_at", "chunked", "complained", "decided", "deciding", "extended", "facts", "failures", "guarded",
+        "headers", "held", "helo", "lasting", "messages", "owed", "peer", "protocol", "recipients", "recorded",
+        "retired", "screened", "secured", "sender", "settings", "size", "state", "tried", "user", "variables",
     )  # fmt: skip
 
     def __init__(self, settings: Settings, peer: Peer) -> None:
@@ -69,6 +71,7 @@ class Session:
         self.owed: list[bytes] = []
         self.extended = self.retired = False
         self.size = self.tried = self.messages = self.failures = 0
+        self.decided = self.deciding = self.recorded = 0
         self.headers: list[bytes] = []
         self.facts: Variables = {}
         self.chunked: Chunked | None = None
@@ -186,11 +189,21 @@ class Session:
     def note(self, event: Event, sender: bytes | None = None) -> Note:
         """The request to log `event` with the session as it stands; a `sender` that it did not take is given."""
         event.protocol = self.protocol
+        event.session = self.peer.session
+        event.number = self.recorded = self.deciding
         event.ip = self.peer.ip
         event.host = self.peer.host
         event.helo = self.helo or b""
         event.sender = self.sender if sender is None else sender
         return Note(event)
+
+    def signed(self, reply: bytes) -> bytes:
+        """A `reply` about a recipient; a logged refusal with the decision's name, where SMTPEXTFORKID is set."""
+        if not self.settings.checkers.identifies or reply[:1] not in (b"4", b"5") or self.recorded != self.deciding:
+            return reply
+        from qmailfork.programs import decision  # noqa: PLC0415  # few sites want it
+
+        return decision.sign(reply, decision.identity(self.peer.session, self.deciding))
 
     def refuse(self, event: Event, sender: bytes | None = None) -> "Asking[bytes]":
         """Log the `event` of a refusal, as note: its reply, with what the site has to add (REPLY_…)."""

@@ -22,9 +22,9 @@ _FAILED = {SIGNALLED: b"Signal", EXPIRED: b"Timeout", BROKEN: b"Protocol"}
 def checker(text: bytes) -> Checker:
     """The checker that an entry of the list names. Raises ValueError where its scheme cannot read the rest."""
     scheme, colon, rest = text.strip().partition(b":")
-    if colon and scheme in SCHEMES and rest.strip(b": "):
-        return SCHEMES[scheme](rest)
-    return Checker(text)
+    made = SCHEMES[scheme](rest) if colon and scheme in SCHEMES and rest.strip(b": ") else Checker(text)
+    made.entry = text.strip()
+    return made
 
 
 # A scheme's module is loaded when a list names it.
@@ -75,13 +75,13 @@ class Contract:
     `entries` in the order they are asked, `fence` the command that starts those that are started (empty: none);
     `codes` exit code → reply code; `seconds` each may take, `total` all of them for one recipient; `on_failure` the
     reply code for one that failed (empty: go on); `headers` and `own_words` say whether a checker's output may ask
-    for them; `quits` closes the connection after a refusal; `unset_relay_list` says that a relay client's list was
-    forgotten; `complaints` are the values that make no sense.
+    for them; `identifies` puts the decision's name into refusals; `quits` closes the connection after a refusal;
+    `unset_relay_list` says that a relay client's list was forgotten; `complaints` are the values that make no sense.
     """
 
     __slots__ = (
-        "codes", "complaints", "entries", "environment", "fence", "headers", "on_failure", "own_words", "quits",
-        "seconds", "total", "unset_relay_list",
+        "codes", "complaints", "entries", "environment", "fence", "headers", "identifies", "on_failure", "own_words",
+        "quits", "seconds", "total", "unset_relay_list",
     )  # fmt: skip
 
     def __init__(self, environment: "Mapping[bytes, bytes]") -> None:
@@ -97,6 +97,7 @@ class Contract:
         self.on_failure = self._on_failure()
         self.headers = bool(environment.get(b"SMTPEXTFORKHEADERS"))
         self.own_words = bool(environment.get(b"SMTPEXTFORKREPLY"))
+        self.identifies = bool(environment.get(b"SMTPEXTFORKID"))
         self.quits = bool(environment.get(b"XF_QUITASAP"))
 
     def _entries(self, name: bytes) -> list[Checker]:

@@ -9,8 +9,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from qmailfork.programs.outcome import Outcome
+    from qmailfork.programs.verdict import Checker
 
-    Check = tuple[bytes, Outcome]
+    Check = tuple[Checker, Outcome]
     Style = Callable[[int, "Event"], bytes]
 
 LONGEST = 255  # octets of one value
@@ -25,12 +26,13 @@ class Event:
 
     `condition` is Action::Type::Condition, as spamcontrol has it or would; `shape` says what its line shows, `info`
     is the quoted information at its end (None: none). `level` and `words` are qmail-ldap's (programs/events.py).
-    The rest is the session as it stood, the `reply` that was given, and the `checks` that led to it.
+    The rest is the session as it stood, the `reply` that was given, and the `checks` that led to it. `session` is the
+    session's name (empty: none) and `number` the recipient's in it that this is about (programs/decision.py).
     """
 
     __slots__ = (
-        "checks", "condition", "helo", "host", "info", "ip", "level", "protocol", "recipient", "reply", "sender",
-        "shape", "words",
+        "checks", "condition", "helo", "host", "info", "ip", "level", "number", "protocol", "recipient", "reply",
+        "sender", "session", "shape", "words",
     )  # fmt: skip
 
     def __init__(
@@ -52,7 +54,8 @@ class Event:
         self.reply = reply
         self.recipient = recipient
         self.checks = checks or []
-        self.protocol = self.ip = self.host = self.helo = self.sender = b""
+        self.protocol = self.ip = self.host = self.helo = self.sender = self.session = b""
+        self.number = 0
 
 
 def clean(value: bytes) -> bytes:

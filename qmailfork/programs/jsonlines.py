@@ -1,9 +1,11 @@
-"""JSON lines: one object for each decision, with every checker's program, end and milliseconds."""
+"""JSON lines: one object for each decision, with its name, and every checker's entry, end, milliseconds and words."""
 
 import json
 
+from qmailfork.programs.decision import identity
 from qmailfork.programs.journal import LONGEST, Event
 from qmailfork.programs.outcome import ANSWERED, EXITED, SIGNALLED, UNSTARTED, Outcome
+from qmailfork.programs.verdict import Checker
 
 
 def line(number: int, event: Event) -> bytes:
@@ -12,6 +14,7 @@ def line(number: int, event: Event) -> bytes:
         return b""
     record: dict[str, object] = {
         "event": _text(event.condition),
+        **({"id": identity(event.session, event.number).decode()} if event.session else {}),
         "pid": number,
         "protocol": _text(event.protocol),
         "ip": _text(event.ip),
@@ -25,12 +28,22 @@ def line(number: int, event: Event) -> bytes:
     if event.reply:
         record["reply"] = _text(event.reply.rstrip())
     if event.checks:
-        record["checkers"] = [_check(program, outcome) for program, outcome in event.checks]
+        record["checkers"] = [_check(checker, outcome) for checker, outcome in event.checks]
     return json.dumps(record, separators=(",", ":")).encode() + b"\n"
 
 
-def _check(program: bytes, outcome: Outcome) -> dict[str, object]:
-    record: dict[str, object] = {"program": _text(program), **_end(outcome), "ms": round(outcome.milliseconds, 1)}
+def _check(checker: Checker, outcome: Outcome) -> dict[str, object]:
+    record: dict[str, object] = {
+        "program": _text(checker.program),
+        **_end(outcome),
+        "ms": round(outcome.milliseconds, 1),
+    }
+    if checker.entry not in (b"", checker.program):
+        record["entry"] = _text(checker.entry)
+    if checker.shadow:
+        record["shadow"] = True
+    if outcome.output and outcome.how != ANSWERED:
+        record["said"] = _text(outcome.output[:LONGEST].strip())
     if outcome.cached:
         record["cached"] = True
     return record

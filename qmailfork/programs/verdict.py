@@ -69,13 +69,15 @@ PERMIT, REJECT = "permit", "reject"
 class Checker:
     """One checker of the list by the plain contract (README.smtpextfork): a program and its exit code.
 
-    `argv` is how it is started, `captured` which of its descriptors is kept, `program` how the log names it. The
-    other kinds are of this shape: a `resident` one is asked a question at its `address` and answers up to `end`, one
-    that may be kept `warm` is imported once, a `plugin` may retire its kind, a `shadow` is asked but never heeded.
+    `entry` is how the list names it and `program` how the log does, `argv` how it is started, `captured` which of its
+    descriptors is kept. The other kinds are of this shape: a `resident` one is asked a question at its `address` and
+    answers up to `end`, one that may be kept `warm` is imported once, a `plugin` may retire its kind, a `shadow` is
+    asked but never heeded.
     """
 
     resident = warm = plugin = shadow = False
     captured = 1
+    entry = b""
     address: bytes | tuple[bytes, int] = b""
     end = b""
 

@@ -42,7 +42,7 @@ def quoted(address: bytes) -> bytes:
         local, domain = address, b""
     if local != clean(local) or not _DOMAIN.issuperset(domain):
         raise SyntaxFault
-    if not _ATOM.issuperset(local):
+    if not _ATOM.issuperset(local) or (at and not local):  # @domain alone would be read as a source route
         local = b'"%b"' % local.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
     return local + at + domain
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 LOGIN, PLAIN, CRAM = MECHANISMS
 SECONDS, DELAY, TRIES = 60.0, 5.0, 3
+MOST_SECONDS = 3600.0
 WORDS: dict[bytes, tuple[bytes, ...]] = {  # s/qmail's; a ! before them requires it
     b"": (LOGIN, PLAIN),
     b"cram": (CRAM,),
@@ -46,12 +47,12 @@ def _mechanisms(word: bytes, contract: Contract) -> tuple[bytes, ...]:
 
 
 def _limits(environment: "Mapping[bytes, bytes]", auth: Auth, contract: Contract) -> None:
-    auth.seconds = contract.limit(b"QMAILFORK_AUTHTIMEOUT", SECONDS)
+    auth.seconds = min(contract.limit(b"QMAILFORK_AUTHTIMEOUT", SECONDS), MOST_SECONDS)
     auth.tries = int(contract.limit(b"QMAILFORK_AUTHTRIES", TRIES)) or TRIES
     if environment.get(b"QMAILFORK_AUTHDELAY", b"").strip() == b"0":
         auth.delay = 0.0
     else:
-        auth.delay = contract.limit(b"QMAILFORK_AUTHDELAY", DELAY)
+        auth.delay = min(contract.limit(b"QMAILFORK_AUTHDELAY", DELAY), MOST_SECONDS)
 
 
 def _complain(settings: "Settings", auth: Auth) -> None:

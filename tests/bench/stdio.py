@@ -63,8 +63,8 @@ def chunks(place: Place) -> Row:
     ours, theirs = in_turns(place.runs, lambda: timed(smtpd(), env, chunked), lambda: timed(smtpd(), env, whole))
     result, best = ratio(ours, theirs)
     return Row(
-        "a message of 20 MB in chunks of 1 MB, stdio", rate(ours.best), "the same after DATA", rate(theirs.best), result,
-        f"≥ {CHUNKS_BUDGET} x", best >= CHUNKS_BUDGET,
+        "a message of 20 MB in chunks of 1 MB, stdio", rate(ours.best), "the same after DATA", rate(theirs.best),
+        result, f"≥ {CHUNKS_BUDGET} x", best >= CHUNKS_BUDGET,
     )  # fmt: skip
 
 
@@ -103,4 +103,6 @@ def checker(place: Place) -> Row:
     )  # fmt: skip
 
 
-ROWS: dict[str, Callable[[Place], Row]] = {"cold": cold, "large": large, "chunks": chunks, "memory": memory, "checker": checker}
+ROWS: dict[str, Callable[[Place], Row]] = {
+    "cold": cold, "large": large, "chunks": chunks, "memory": memory, "checker": checker,
+}  # fmt: skip

@@ -12,6 +12,7 @@ from qmailfork.cli.checks import known
 from tests.support import ROOT, QmailHome, qmailfork
 from tests.ucspi import tcprules
 
+LOGIN = {"SMTPAUTH": "", "QMAILFORK_AUTHINPLAIN": "1", "QMAILFORK_CHECKPASSWORD": "/absent x"}
 GOOD = {"SMTPEXTFORK": "fakes/exit 0", "SMTPEXTFORKFAIL": "defer"}
 
 
@@ -47,6 +48,11 @@ def test_all_is_well(home: QmailHome) -> None:
         ({"554SMTPEXTFORK": "a", "SMTPEXTFORK554": "b"}, 1, "SMTPEXTFORK554", "554SMTPEXTFORK is set, too"),
         ({"RELAYCLIENT": ""}, 2, "RELAYCLIENT", "an open relay"),
         ({"MAXRECIPIENT": "5"}, 1, "MAXRECIPIENT", "no program knows"),
+        ({"SMTPAUTH": "perhaps"}, 2, "SMTPAUTH=perhaps", "makes no sense"),
+        ({"SMTPAUTH": ""}, 2, "QMAILFORK_CHECKPASSWORD=", "makes no sense"),
+        ({**LOGIN, "QMAILFORK_AUTHINPLAIN": ""}, 2, "SMTPAUTH without TLS", "makes no sense"),
+        (LOGIN, 2, "QMAILFORK_CHECKPASSWORD", "/absent is not there"),
+        ({**LOGIN, "QMAILFORK_AUTHDELAY": "-1"}, 2, "QMAILFORK_AUTHDELAY=-1", "makes no sense"),
         ({"CERTFILE": "/absent"}, 2, "/absent", "no such file"),
         ({"QMAILHOME": "."}, 2, ".", "QMAILHOME=.: not an absolute path"),
         ({"QMAILHOME": "/absent"}, 2, "/absent", "every client is told 421"),

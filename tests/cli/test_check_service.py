@@ -129,7 +129,7 @@ def test_findings(classic: Checked, file: str, text: str, where: str, what: str)
         (':allow,RELAYCLIENT=""\n', "tcp.smtp", "the rule for everyone sets RELAYCLIENT"),
         ('10.:allow,SMTPEXTFORK="/absent"\n', "tcp.smtp: 10.: SMTPEXTFORK", "/absent is not there"),
         ('10.:allow,SMTPEXTFROK="/absent"\n', "tcp.smtp: 10.: SMTPEXTFROK", "no program knows this variable"),
-        (' 10.:deny\n:allow\n', "tcp.smtp:1", "it begins with a blank"),
+        (" 10.:deny\n:allow\n", "tcp.smtp:1", "it begins with a blank"),
     ],
 )
 def test_findings_in_rules(classic: Checked, rules: str, where: str, what: str) -> None:

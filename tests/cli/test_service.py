@@ -37,7 +37,7 @@ class Place:
         (self.home / "control" / "me").write_text("mail.joedomain.net\n")
         (self.home / "control" / "rcpthosts").write_text("joedomain.net\n")
         checker = path / "checker"
-        checker.write_text('#!/bin/sh\ncase $REMOTERCPT in spam@*) exit 100 ;; esac\n')
+        checker.write_text("#!/bin/sh\ncase $REMOTERCPT in spam@*) exit 100 ;; esac\n")
         checker.chmod(0o755)
 
     def write(self, *words: str, name: str = "smtpd", status: int = 0) -> Path:

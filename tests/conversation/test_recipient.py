@@ -154,7 +154,7 @@ class TestCheckers:
         assert {run.seconds for run in played.runs} == {60.0}
         assert replies(played)[2:] == [b"250 ok", b"250 ok"]
         assert played.conditions == [b"Accept::RCPT::Rcpthosts_Rcptto"]
-        assert [program for program, _ in played.notes[0].checks] == [b"/a", b"/b", b"/c"]
+        assert [checker.program for checker, _ in played.notes[0].checks] == [b"/a", b"/b", b"/c"]
 
     def test_stop_at_the_first_that_refuses(self) -> None:
         played = checked(THREE, PASSED, Outcome(EXITED, 100), more=b"DATA\r\n")

@@ -1,4 +1,4 @@
-"""The two servers that are compared."""
+"""The servers that are compared."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +7,8 @@ import pytest
 
 from tests.differential.servers import OnSocket, Ours, Reference
 from tests.registry import OURS
-from tests.support import QmailHome
+from tests.servers import REFERENCE
+from tests.support import QmailHome, smtpd
 
 
 @pytest.fixture(scope="module")
@@ -22,5 +23,12 @@ def warm(tmp_path_factory: pytest.TempPathFactory, fakes: Path, request: pytest.
 
 @pytest.fixture(scope="module")
 def theirs(tmp_path_factory: pytest.TempPathFactory, fakes: Path) -> Iterator[Reference]:
-    with Reference(QmailHome(tmp_path_factory.mktemp("theirs") / "qmail", fakes)) as reference:
+    with Reference(QmailHome(tmp_path_factory.mktemp("theirs") / "qmail", fakes), [str(REFERENCE)]) as reference:
         yield reference
+
+
+@pytest.fixture(scope="module")
+def wrapping(tmp_path_factory: pytest.TempPathFactory, fakes: Path) -> Iterator[Reference]:
+    home = QmailHome(tmp_path_factory.mktemp("wrapping") / "qmail", fakes)
+    with Reference(home, smtpd(str(REFERENCE))) as wrapper:
+        yield wrapper

@@ -18,6 +18,7 @@ from tests.differential.deliberate import excuse
 from tests.differential.recorded import FILE, Recorded, save
 from tests.differential.servers import Ours, Reference
 from tests.differential.sites import SITES, Site
+from tests.servers import REFERENCE
 from tests.support import QmailHome, build_fakes
 
 LONGEST = 800  # octets of a stream, to keep the file small
@@ -60,7 +61,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         fakes = build_fakes(Path(directory) / "fakes")
         ours = Ours(QmailHome(Path(directory) / "ours", fakes))
-        with Reference(QmailHome(Path(directory) / "theirs", fakes)) as theirs:
+        with Reference(QmailHome(Path(directory) / "theirs", fakes), [str(REFERENCE)]) as theirs:
             sample = record(ours, theirs, int(sys.argv[1]) if sys.argv[1:] else 300)
     save(sample)
     print(f"{FILE}: {len(sample)} streams")

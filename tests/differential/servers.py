@@ -8,7 +8,7 @@ from types import TracebackType
 
 from tests.differential.outcome import Outcome, observe
 from tests.differential.sites import Site
-from tests.servers import REFERENCE, Driver, in_namespace
+from tests.servers import Driver, in_namespace
 from tests.support import ROOT, QmailHome, Session, run_session, smtpd
 
 
@@ -41,11 +41,11 @@ class OnSocket:
 
 
 class Reference:
-    """The C qmail-smtpd: a helper in a private mount namespace starts one for each stream."""
+    """The C qmail-smtpd, or us in front of it: a helper in a private mount namespace starts `argv` for each stream."""
 
-    def __init__(self, home: QmailHome) -> None:
+    def __init__(self, home: QmailHome, argv: list[str]) -> None:
         self.home = home
-        helper = in_namespace(home.path / "control", sys.executable, "-m", "tests.differential.servers")
+        helper = in_namespace(home.path / "control", sys.executable, "-m", "tests.differential.servers", *argv)
         self.helper = subprocess.Popen(helper, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, env=os.environ)
 
     def __enter__(self) -> "Reference":
@@ -62,16 +62,16 @@ class Reference:
         assert self.helper.stdout is not None
         self.helper.stdin.write(json.dumps([env, stream.decode("latin-1")]).encode() + b"\n")
         self.helper.stdin.flush()
-        output, status = json.loads(self.helper.stdout.readline())
-        return observe(Session(output.encode("latin-1"), status, []), self.home)
+        output, status, log = json.loads(self.helper.stdout.readline())
+        return observe(Session(output.encode("latin-1"), status, log), self.home)
 
 
 def serve() -> None:
-    """The helper's loop: a JSON line in (environment, stream), a JSON line out (output, status)."""
+    """The helper's loop: a JSON line in (environment, stream), a JSON line out (output, status, log)."""
     for line in sys.stdin:
         env, stream = json.loads(line)
-        session = run_session([str(REFERENCE)], env, stream.encode("latin-1"))
-        print(json.dumps([session.output.decode("latin-1"), session.status]), flush=True)
+        session = run_session(sys.argv[1:], env, stream.encode("latin-1"))
+        print(json.dumps([session.output.decode("latin-1"), session.status, session.log]), flush=True)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.differential import streams
 from tests.differential.compare import Comparison, compare, first_parting
-from tests.differential.deliberate import excuse
+from tests.differential.deliberate import WRAPPING, excuse
 from tests.differential.recorded import Recorded, load
 from tests.differential.servers import OnSocket, Ours, Reference
 from tests.differential.sites import SITES, Site
@@ -32,6 +32,7 @@ BUDGET = settings(
     suppress_health_check=list(HealthCheck),
 )
 BY_RULES = [site for site in SITES.values() if None not in site.env.values()]  # what rules can say
+NAMED = [site for site in SITES.values() if site.name != "odd"]  # its own name cannot stand in an address
 SITE = st.sampled_from(list(SITES.values()))
 
 if reference_there():
@@ -50,10 +51,20 @@ if reference_there():
     def test_mutated_streams(ours: Ours, theirs: Reference, round: int, site: Site, stream: bytes) -> None:
         agree(ours, theirs, site, stream)
 
+    @pytest.mark.timeout(0 if NIGHT else 300)
+    @ROUNDS
+    @settings(BUDGET, max_examples=2 * ROUND if NIGHT else DAY // 2)
+    @given(site=st.sampled_from(NAMED), stream=st.one_of(streams.SESSION, streams.mutated()))
+    def test_in_front_of_the_reference(
+        wrapping: Reference, theirs: Reference, round: int, site: Site, stream: bytes
+    ) -> None:
+        comparison = compare(site, stream, theirs.run, wrapping.run, WRAPPING)
+        assert comparison.agree, comparison.describe(site)
+
 
 @pytest.mark.timeout(0 if NIGHT else 300)
 @ROUNDS
-@settings(BUDGET, max_examples=ROUND if NIGHT else DAY // 5)
+@settings(BUDGET, max_examples=2 * ROUND if NIGHT else DAY // 5)
 @given(site=st.sampled_from(BY_RULES), stream=st.one_of(streams.SESSION, streams.mutated()))
 def test_our_warm_servers_do_as_the_cold_one(ours: Ours, warm: OnSocket, round: int, site: Site, stream: bytes) -> None:
     cold = ours.run(site, stream)

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from qmailfork.programs import events, journal, jsonlines, queue
 from qmailfork.programs.journal import Event
 from qmailfork.programs.outcome import EXITED, EXPIRED, SIGNALLED, UNSTARTED, Outcome
+from qmailfork.programs.verdict import Checker
 from qmailfork.smtp import replies
 
-CHECKS = [(b"/a\n", Outcome(EXITED, 100, b"", 1.0))]
+CHECKS = [(Checker(b"/a\n"), Outcome(EXITED, 100, b"", 1.0))]
 # each constructor with hostile octets wherever a value from outside goes
 MADE: dict[str, Callable[[bytes], Event]] = {
     "config": events.config,

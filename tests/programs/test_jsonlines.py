@@ -8,10 +8,14 @@ from hypothesis import strategies as st
 
 from qmailfork.programs import events, jsonlines
 from qmailfork.programs.outcome import EXITED, EXPIRED, SIGNALLED, UNSTARTED, Outcome
+from qmailfork.programs.verdict import Checker
 
 
 def test_a_refusal_in_full() -> None:
-    checks = [(b"/bin/a", Outcome(EXITED, 0, b"", 1.25)), (b"/bin/b", Outcome(EXITED, 100, b"said", 20.04))]
+    checks = [
+        (Checker(b"/bin/a"), Outcome(EXITED, 0, b"", 1.25)),
+        (Checker(b"/bin/b"), Outcome(EXITED, 100, b"said", 20.04)),
+    ]
     event = events.checker_refused(b"joe@joedomain.net", b"/bin/b", b"Extfork_100", b"554 no\r\n", checks)
     event.protocol, event.ip, event.host, event.helo = b"ESMTP", b"203.0.113.7", b"unknown", b"foo"
     event.sender = b"a@example.net"
@@ -28,7 +32,7 @@ def test_a_refusal_in_full() -> None:
         "reply": "554 no",
         "checkers": [
             {"program": "/bin/a", "exit": 0, "ms": 1.2},
-            {"program": "/bin/b", "exit": 100, "ms": 20.0},
+            {"program": "/bin/b", "exit": 100, "ms": 20.0, "said": "said"},
         ],
     }
 
@@ -43,7 +47,7 @@ def test_a_refusal_in_full() -> None:
     ],
 )
 def test_how_a_checker_ended(outcome: Outcome, told: dict[str, int]) -> None:
-    event = events.recipient_accepted(b"joe@joedomain.net", False, [(b"/a", outcome)])
+    event = events.recipient_accepted(b"joe@joedomain.net", False, [(Checker(b"/a"), outcome)])
     assert json.loads(jsonlines.line(1, event))["checkers"] == [{"program": "/a", **told, "ms": 0.0}]
 
 
@@ -79,7 +83,9 @@ def test_octets_of_every_kind(octets: bytes, text: str) -> None:
 
 @given(st.binary(), st.binary(), st.binary())
 def test_every_line_is_one_valid_object(sender: bytes, recipient: bytes, program: bytes) -> None:
-    event = events.checker_failed(recipient, program, b"Extfork_Exec", [(program, Outcome(UNSTARTED, 2))])
+    checker = Checker(b"/a")
+    checker.program = checker.entry = program
+    event = events.checker_failed(recipient, program, b"Extfork_Exec", [(checker, Outcome(UNSTARTED, 2, program))])
     event.sender = sender
     line = jsonlines.line(1, event)
     assert line.endswith(b"\n")

@@ -43,9 +43,7 @@ def test_each_file_sets_them(home: QmailHome, name: str) -> None:
     assert read(home)[0] is not None
 
 
-@pytest.mark.parametrize(
-    "line", ["*@x", "a?@x", "[a]@x", "a\\@x", "!a@x", "~x", "?a@x", "@x+", "@x-", "@x=", "a@x=  "]
-)
+@pytest.mark.parametrize("line", ["*@x", "a?@x", "[a]@x", "a\\@x", "!a@x", "~x", "?a@x", "@x+", "@x-", "@x=", "a@x=  "])
 def test_a_pattern_or_a_mark_in_badmailfrom_sets_them(home: QmailHome, line: str) -> None:
     home.control(badmailfrom=f"plain@z\n{line}\n@y")
     found, _ = read(home)
