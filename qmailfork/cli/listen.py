@@ -1,6 +1,7 @@
 """`qmailfork listen`: the warm listener, with tcpserver's options."""
 
 import importlib.util
+import ipaddress
 import os
 import socket
 import sys
@@ -90,6 +91,14 @@ def _count(lowest: int) -> click.IntRange:
     help="Event loop; auto takes uvloop where it is installed.",
 )
 @click.option("--smtps", is_flag=True, help="TLS from the first octet on HOST and PORT.")
+@click.option("--proxy", "proxies", multiple=True, help="Networks of load balancers that send the PROXY header.")
+@click.option(
+    "--proxy-seconds",
+    type=click.FloatRange(0, min_open=True),
+    default=10,
+    show_default=True,
+    help="How long that header may take.",
+)
 @click.option("--pid-file", type=click.Path(), help="Write our process id to this file.")
 @click.option("--daemon", is_flag=True, help="Go to the background; standard error stays the log.")
 @click.option("--handoff", type=click.Path(), help="Take sessions from qmailfork-handoff at this Unix socket, too.")
@@ -152,7 +161,7 @@ def options(given: dict[str, Any]) -> Options:
     """What the workers go by, from what was `given` on the command line."""
     told = Options()
     for name in ("limit", "rules_optional", "keep_ip_options", "paranoid", "look_up_host", "verbosity", "per_ip",
-                 "most_octets", "grace", "loop", "smtps"):  # fmt: skip
+                 "most_octets", "grace", "loop", "smtps", "proxy_seconds"):  # fmt: skip
         setattr(told, name, given[name])
     told.rules = os.fsencode(given["rules"]) if given["rules"] is not None else None
     told.banner = os.fsencode(given["banner"])
@@ -161,8 +170,16 @@ def options(given: dict[str, Any]) -> Options:
     told.program = [os.fsencode(word) for word in given["program"]]
     if told.program:
         told.program[0] = spawn.located(told.program[0], os.environb)
+    told.proxies = _networks(given["proxies"])
     told.workers = given["workers"] or os.cpu_count() or 1
     return told
+
+
+def _networks(texts: tuple[str, ...]) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    try:
+        return [ipaddress.ip_network(word) for text in texts for word in text.replace(",", " ").split()]
+    except ValueError as fault:
+        raise ValueError(f"--proxy: {fault}") from None
 
 
 def rehearse(told: Options) -> None:

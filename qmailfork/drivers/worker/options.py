@@ -1,5 +1,11 @@
 """What a listener was told: tcpserver's options and its own."""
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ipaddress import IPv4Network, IPv6Network
+
+    Network = IPv4Network | IPv6Network
+
 
 class Options:
     """tcpserver's options by what they mean, and ours.
@@ -9,13 +15,14 @@ class Options:
     `ident_seconds` (-t; 0 for -R); `keep_ip_options` (-o); `per_ip` sessions of one address (0: no limit);
     `most_octets` of one session (0: no limit); `grace` seconds for open sessions after SIGTERM (0: no limit);
     `workers` how many processes; `loop` the kind of event loop (auto, asyncio, uvloop); `smtps` for TLS
-    from the first octet; `program` the smtpd to stand
-    in front of, and its arguments (empty: none).
+    from the first octet; `proxies` the networks of load balancers, whose PROXY header may take `proxy_seconds`;
+    `program` the smtpd to stand in front of, and its arguments (empty: none).
     """
 
     __slots__ = (
         "banner", "grace", "ident_seconds", "keep_ip_options", "limit", "local_name", "look_up_host", "loop",
-        "most_octets", "paranoid", "per_ip", "program", "rules", "rules_optional", "smtps", "verbosity", "workers",
+        "most_octets", "paranoid", "per_ip", "program", "proxies", "proxy_seconds", "rules", "rules_optional", "smtps",
+        "verbosity", "workers",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -35,4 +42,6 @@ class Options:
         self.workers = 1
         self.loop = "auto"
         self.smtps = False
+        self.proxies: list[Network] = []
+        self.proxy_seconds = 10.0
         self.program: list[bytes] = []

@@ -51,6 +51,7 @@ class Profile:
             variables[b"TCPREMOTEHOST"] = client.host
         if client.info is not None:
             variables[b"TCPREMOTEINFO"] = client.info
+        variables.update(client.facts)
         variables.update(self._rule)
         return variables
 

@@ -21,6 +21,8 @@ from qmailfork.system.tcprules import Rules
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from qmailfork.drivers.worker.tcpserver import Local
+    from qmailfork.system.proxyheader import Told
+    from qmailfork.system.tcprules import Rule
 
 AT_ONCE = 16  # connections taken in one turn of the loop
 BREATH = 1.0  # seconds to wait where there are no descriptors left
@@ -37,6 +39,13 @@ class Guest:
         self.client = client
         self.local = local
         self.place = place
+
+    def become(self, told: "Told") -> None:
+        """The load balancer has told who its client is."""
+        if told.client and told.server:
+            self.client = Client(tcpserver.plain(told.client[0]), told.client[1])
+            self.client.proxied, self.client.facts = True, told.facts
+            self.local = (self.local[0], tcpserver.plain(told.server[0]), told.server[1])
 
 
 class TcpGate:
@@ -110,6 +119,35 @@ class TcpGate:
         place = self._room.enter()
         client = Client(tcpserver.plain(address[0]), address[1])
         guest = Guest(sock, client, (self._options.local_name, tcpserver.plain(own[0]), own[1]), place)
+        if self._options.proxies and self._is_proxy(client):
+            self._await_header(guest)
+        else:
+            self._receive(guest)
+
+    def _is_proxy(self, client: Client) -> bool:
+        address = ipaddress.ip_address(client.ip.decode())
+        return any(address in network for network in self._options.proxies)
+
+    def _await_header(self, guest: Guest) -> None:
+        """The connection is a load balancer's: who its client is comes first."""
+        from qmailfork.drivers.worker.proxied import Awaiting  # noqa: PLC0415  # few listeners stand behind one
+
+        balancer = guest.client.ip.decode()
+
+        def known(told: "Told") -> None:
+            guest.become(told)
+            self._receive(guest)
+
+        def refuse(why: str) -> None:
+            self._room.warn(f"dropping connection from {balancer}: PROXY header: {why}")
+            guest.sock.close()
+            self._room.leave(guest.place)
+
+        Awaiting(self._reactor, guest.sock, self._options.proxy_seconds, known, refuse)
+
+    def _receive(self, guest: Guest) -> None:
+        """The client is known: see whether there is room for it, and who it is."""
+        sock, client, place = guest.sock, guest.client, guest.place
         if self._options.verbosity > 1:
             self._room.say(self._room.status() + tcpserver.connected(place.number, client.ip))
         if self._options.banner:
@@ -141,7 +179,7 @@ class TcpGate:
             self._room.warn(f"keeping the old rules: {fault}")
         try:
             rule = self._rules.decide(client.ip, client.host, client.info)
-            profile = self._profiles.under(rule, rule.environment)
+            profile = self._profile(rule, client)
         except ControlFault as fault:
             self._room.warn(f"dropping connection: {fault}")
             self._turn_away(guest, CRASHED)
@@ -152,6 +190,14 @@ class TcpGate:
             self._begin(guest, profile)
         else:
             self._turn_away(guest, DENIED)
+
+    def _profile(self, rule: "Rule", client: Client) -> Profile:
+        """Raises ControlFault. Under --smtps the octets are TLS, whatever the balancer has ended before."""
+        if self._options.smtps or not client.facts:
+            client.facts = {}
+            return self._profiles.under(rule, rule.environment)
+        protocol = client.facts[b"SSL_PROTOCOL"]
+        return self._profiles.under((rule, protocol), {b"SSL_PROTOCOL": protocol, **rule.environment})
 
     def _begin(self, guest: Guest, profile: Profile) -> None:
         room, descriptor, style, number = self._room, guest.sock.detach(), profile.style, guest.place.number

@@ -2,6 +2,8 @@
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     Local = tuple[bytes | None, bytes, int]  # our name, address and port
 
 LONGEST = 100
@@ -47,15 +49,20 @@ def ended(number: int, status: int) -> bytes:
 
 
 class Client:
-    """Who connected: `ip` (decimal), `port`; `host` and `info` None where they are not known."""
+    """Who connected: `ip` (decimal), `port`; `host` and `info` None where they are not known.
 
-    __slots__ = ("host", "info", "ip", "port")
+    Of one behind a load balancer (`proxied`), `facts` are the variables about the TLS that ended there.
+    """
+
+    __slots__ = ("facts", "host", "info", "ip", "port", "proxied")
 
     def __init__(self, ip: bytes, port: int) -> None:
         self.ip = ip
         self.port = port
         self.host: bytes | None = None
         self.info: bytes | None = None
+        self.proxied = False
+        self.facts: Mapping[bytes, bytes] = {}
 
 
 def plain(ip: str) -> bytes:

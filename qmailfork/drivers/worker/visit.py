@@ -18,8 +18,9 @@ async def names(guest: "Guest", options: Options, own: dict[bytes, bytes | None]
         if ip not in own:
             own[ip] = await lookups.name_of(ip.decode())
         guest.local = own[ip], ip, port
+    seconds = 0.0 if client.proxied else options.ident_seconds  # it has no connection with us to tell of
     client.host, client.info = await asyncio.gather(
-        _host(remote, options), _user((ip.decode(), port), (remote, client.port), options)
+        _host(remote, options), _user((ip.decode(), port), (remote, client.port), seconds)
     )
 
 
@@ -32,5 +33,5 @@ async def _host(ip: str, options: Options) -> bytes | None:
     return name
 
 
-async def _user(local: tuple[str, int], remote: tuple[str, int], options: Options) -> bytes | None:
-    return await lookups.user_of(local, remote, options.ident_seconds) if options.ident_seconds else None
+async def _user(local: tuple[str, int], remote: tuple[str, int], seconds: float) -> bytes | None:
+    return await lookups.user_of(local, remote, seconds) if seconds else None
