@@ -14,7 +14,9 @@ from qmailfork.smtp import replies
 MADE: dict[str, tuple[Callable[[bytes], Event], bytes, bytes]] = {
     "early_talker": (lambda octets: refusals.early_talker(), b"Reject::SNDR::Early_Talker", b"554"),
     "bad_parameter": (
-        lambda octets: refusals.bad_parameter(octets, octets, replies.ASCII_ONLY), b"Reject::RCPT::Bad_Parameter", b"553",
+        lambda octets: refusals.bad_parameter(octets, octets, replies.ASCII_ONLY),
+        b"Reject::RCPT::Bad_Parameter",
+        b"553",
     ),
     "bad_name": (lambda octets: refusals.bad_name(octets, b"0"), b"Reject::SNDR::Bad_Helo", b"550"),
     "unknown_name": (lambda octets: refusals.unknown_name(octets, b"="), b"Reject::SNDR::DNS_Helo", b"550"),
@@ -26,7 +28,7 @@ MADE: dict[str, tuple[Callable[[bytes], Event], bytes, bytes]] = {
     "not_own_sender": (refusals.not_own_sender, b"Reject::ORIG::Invalid_Mailfrom", b"553"),
     "bad_recipient": (refusals.bad_recipient, b"Reject::RCPT::Bad_Rcptto", b"553"),
     "too_many": (refusals.too_many, b"Reject::RCPT::Toomany_Rcptto", b"452"),
-}  # fmt: skip
+}
 STYLES = {"spamcontrol": journal.spamcontrol, "qmail-ldap": journal.qmail_ldap(4), "json": jsonlines.line}
 
 
