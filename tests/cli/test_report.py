@@ -91,7 +91,7 @@ def test_sixty_columns_without_a_terminal(tmp_path: Path) -> None:
 
 def test_a_page(tmp_path: Path) -> None:
     assert call("--html", f"{tmp_path}/page.html", given=day()).stdout == b""
-    assert "/bin/<wbr>softfail" in (tmp_path / "page.html").read_text()
+    assert "/<wbr>bin/<wbr>softfail" in (tmp_path / "page.html").read_text()
     done = call("--html", f"{tmp_path}/absent/page.html", given=day())
     assert (done.returncode, b"No such file" in done.stderr, b"Traceback" in done.stderr) == (2, True, False)
 
