@@ -9,6 +9,7 @@ from qmailfork.cli.explain import explain
 from qmailfork.cli.listen import listen
 from qmailfork.cli.migrate import migrate
 from qmailfork.cli.service import service
+from qmailfork.cli.top import top
 
 
 @click.group()
@@ -23,3 +24,4 @@ main.add_command(explain)
 main.add_command(check)
 main.add_command(service)
 main.add_command(migrate)
+main.add_command(top)

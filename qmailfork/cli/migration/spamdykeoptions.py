@@ -11,7 +11,8 @@ OFF = ("no", "false", "0")
 LONGEST_DELAY = 300  # seconds: GREETDELAY's limit
 KEPT = 3110400  # seconds: SOFTFAIL_KEEP's default
 Taker = Callable[[Plan, str, Line], None]
-LEVELS: dict[str, dict[str, tuple[str, str] | None]] = {  # option → value → what it comes to: a variable and its value, None for nothing
+# option → value → what it comes to: a variable and its value, None for nothing
+LEVELS: dict[str, dict[str, tuple[str, str] | None]] = {
     "tls-level": {"none": ("DISABLETLS", "1"), "smtp": None, "smtps": ("SMTPS", "1")},
     "filter-level": {"normal": None, "require-auth": ("REQUIREAUTH", "1"), "allow-all": None, "reject-all": None},
     "relay-level": {"normal": None, "no-check": None},

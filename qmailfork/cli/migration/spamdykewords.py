@@ -1,14 +1,34 @@
 """Options of spamdyke that need nothing, that have no equal, and whose texts have a variable here."""
 
-NEEDLESS = frozenset(
-    (
-        "log-level log-target dns-max-retries-primary dns-max-retries-total dns-resolv-conf dns-spoof dns-tcp "
-        "dns-query-type-a dns-query-type-mx dns-query-type-ptr dns-query-type-rbl config-dir-search "
-        "hostname hostname-command hostname-file rejection-text-dns-blacklist rejection-text-rhs-blacklist "
-        "config-test config-test-smtpauth-username config-test-smtpauth-password graylist-dir graylist-level "
-        "graylist-min-secs graylist-max-secs smtp-auth-command smtp-auth-level recipient-validation-command"
-    ).split()
-)
+NEEDLESS = {
+    "log-level",
+    "log-target",
+    "dns-max-retries-primary",
+    "dns-max-retries-total",
+    "dns-resolv-conf",
+    "dns-spoof",
+    "dns-tcp",
+    "dns-query-type-a",
+    "dns-query-type-mx",
+    "dns-query-type-ptr",
+    "dns-query-type-rbl",
+    "config-dir-search",
+    "hostname",
+    "hostname-command",
+    "hostname-file",
+    "rejection-text-dns-blacklist",
+    "rejection-text-rhs-blacklist",
+    "config-test",
+    "config-test-smtpauth-username",
+    "config-test-smtpauth-password",
+    "graylist-dir",
+    "graylist-level",
+    "graylist-min-secs",
+    "graylist-max-secs",
+    "smtp-auth-command",
+    "smtp-auth-level",
+    "recipient-validation-command",
+}
 TEXTS = {  # option → variable
     "rejection-text-sender-blacklist": "REPLY_BADMAILFROM",
     "rejection-text-recipient-blacklist": "REPLY_BADRCPTTO",
