@@ -92,6 +92,8 @@ def _tell(plan: Plan, directory: str, paths: list[str], as_json: bool) -> None:
         what = _clean(f"{note.kind}: {note.where}: {note.what}")
         click.secho(wrapped("", what), fg="red" if note.kind == ABSENT else "yellow")
         click.echo(wrapped("  ", note.words))
+    if plan.control:
+        click.echo(wrapped("", "What is in control/ belongs into qmail's control files, behind what they have."))
     if plan.named:
         click.echo(wrapped("", "Rules with = need the client's name: start tcpserver without -H."))
 

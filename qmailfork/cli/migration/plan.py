@@ -73,6 +73,8 @@ class Plan:
             self.differs(
                 self.rblsmtpd, f"reply {self.refusal}", "who is listed hears 554: other checkers share its code"
             )
+        for control in {"badmailfrom", "badrcptto"} & self.control.keys() if self.white else ():
+            self.differs(f"control/{control}", "whitelists", "it holds for clients that they let past the filters, too")
         for where in self.blocked if self.rblsmtpd else ():
             self.differs(where, "RBLSMTPD", "the connection is closed, without this text")
         if self.unnamed_denied and any(
