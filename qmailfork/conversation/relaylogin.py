@@ -10,7 +10,7 @@ from qmailfork.smtp import replies
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from qmailfork.conversation.relay import Child
+    from qmailfork.conversation.child import Child
     from qmailfork.conversation.requests import Asking
 
 
