@@ -2,7 +2,8 @@
 
 The matrix: each server by each variant, sent whole and split in two at each of its octets. Every cell has its name
 and says what the server does there. BODY has what stands between the text of a message and the commands of a second
-one; COMMANDS what stands between two commands.
+one, after DATA and in the last chunk of BDAT; COMMANDS what stands between two commands; COUNTS what says how much of
+what follows BDAT is text.
 """
 
 from dataclasses import dataclass
@@ -85,6 +86,28 @@ COMMANDS = {
 }
 
 
+COUNTS = {
+    "none": b"",
+    "blank": b" ",
+    "word": b" LAST",
+    "sign": b" +%d LAST",
+    "negative": b" -%d LAST",
+    "hex": b" 0x%x LAST",
+    "fraction": b" %d.0 LAST",
+    "comma": b" %d,LAST",
+    "tab": b" %d\tLAST",
+    "other-word": b" %d LASTS",
+    "two-words": b" %d LAST LAST",
+    "two-counts": b" %d 0 LAST",
+    "NUL": b" %d LAST\0",
+    "NUL-in-it": b" %d\0 LAST",
+    "CR": b" %d LAST\r",
+    "21-digits": b" %021d LAST",
+    "arabic-digits": " \u0665\u0660 LAST".encode(),
+    "superscript": b" \xb2 LAST",
+}
+
+
 @dataclass(frozen=True)
 class Sent:
     """Octets before a variant, the variant, octets after it; `split`: where in the variant, None for nowhere."""
@@ -138,6 +161,64 @@ def test_end_of_data(driver: Driver, cell: tuple[bytes, str, bytes], split: int 
         CLOSED: [],
         ENDED: [b"text" + stored, b"smuggled\n"],
     }[fate]
+
+
+CHUNKING = [driver for driver in DRIVERS if driver.ours and driver.alone]
+CHUNK_CELLS = [
+    pytest.param(driver, cell, split, id=f"{driver.name}-{name}-{'whole' if split is None else split}")
+    for driver in CHUNKING
+    for name, cell in BODY.items()
+    for split in splits(cell[0])
+]
+
+
+def in_queue(text: bytes) -> bytes | None:
+    """How the text of chunks is stored, None where it has a bare LF; what follows a message's end is text as well."""
+    lines = text.split(b"\r\n")
+    return None if any(b"\n" in line for line in lines) else b"\n".join(lines)
+
+
+@pytest.mark.parametrize(("driver", "cell", "split"), CHUNK_CELLS)
+def test_end_of_data_in_a_chunk(
+    driver: Driver, cell: tuple[bytes, str, bytes], split: int | None, home: QmailHome
+) -> None:
+    """Nothing in a chunk ends it, wherever another chunk begins."""
+    text = b"text" + cell[0] + SECOND
+    at = 4 + (split or 0)
+    before = ENVELOPE.replace(b"DATA\r\n", b"BDAT %d\r\n" % at) + text[:at]
+    with driver.open(home, home.environment(QMAILFORK_EXTENSIONS="chunking")) as talk:
+        if split is not None:
+            send_and_wait(talk, before)
+            before = b""
+        talk.client.send(before + b"BDAT %d LAST\r\n" % (len(text) - at) + text[at:] + b"QUIT\r\n")
+        talk.client.half_close()
+        codes = [line[:3] for line in talk.client.rest().split(b"\r\n")]
+    stored = in_queue(text)
+    assert codes[:4] == [b"220"] + [b"250"] * 2 + [codes[3]]
+    assert codes[-2:] == ([b"221", b""] if stored is not None else [b"451", b""])
+    assert [message.body for message in home.messages()] == ([] if stored is None else [stored])
+
+
+@pytest.mark.parametrize("count", COUNTS.values(), ids=COUNTS)
+@pytest.mark.parametrize("driver", CHUNKING, ids=lambda driver: driver.name)
+def test_a_chunk_that_is_not_counted_ends_the_session(driver: Driver, count: bytes, home: QmailHome) -> None:
+    line = ENVELOPE.replace(b"DATA\r\n", b"BDAT" + (count % len(SECOND) if b"%" in count else count) + b"\r\n")
+    with driver.open(home, home.environment(QMAILFORK_EXTENSIONS="chunking")) as talk:
+        talk.client.send(line + SECOND + b"QUIT\r\n")
+        talk.client.half_close()
+        codes = [reply[:3] for reply in talk.client.rest().split(b"\r\n")]
+    assert codes == [b"220", b"250", b"250", b"501", b""]
+    assert home.messages() == []
+
+
+@pytest.mark.parametrize("driver", CHUNKING, ids=lambda driver: driver.name)
+def test_a_refused_chunk_is_never_read_as_commands(driver: Driver, home: QmailHome) -> None:
+    with driver.open(home, home.environment(QMAILFORK_EXTENSIONS="chunking")) as talk:
+        talk.client.send(b"BDAT %d LAST\r\n%bQUIT\r\n" % (len(SECOND), SECOND))
+        talk.client.half_close()
+        codes = [reply[:3] for reply in talk.client.rest().split(b"\r\n")]
+    assert codes == [b"220", b"503", b"221", b""]
+    assert home.messages() == []
 
 
 @pytest.mark.parametrize(("driver", "cell", "split"), cells(COMMANDS))

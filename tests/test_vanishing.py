@@ -51,3 +51,26 @@ def test_after_each_octet(driver: Driver, how: str, home: QmailHome) -> None:
         talk.client.send(SESSION)
         assert talk.client.rest().endswith(b"221 mail.joedomain.net\r\n")
     assert [message.recipients for message in home.messages()][-1] == (b"joe@joedomain.net", b"jim@joedomain.net")
+
+
+CHUNKS = (
+    b"MAIL FROM:<a@example.net>\r\nRCPT TO:<joe@joedomain.net>\r\nBDAT 13\r\nSubject: x\r\n\r"
+    b"BDAT 8 LAST\r\n\n.\r\nQUITNOOP\r\n"
+)
+TAKEN = CHUNKS.index(b"NOOP")  # from here on the message is the server's
+
+
+@pytest.mark.parametrize("how", ["half", "gone"])
+@pytest.mark.parametrize("driver", [driver for driver in OURS if driver.alone], ids=lambda driver: driver.name)
+def test_after_each_octet_of_chunks(driver: Driver, how: str, home: QmailHome) -> None:
+    env = home.environment(QMAILFORK_EXTENSIONS="chunking")
+    for at in range(CHUNKS.index(b"BDAT"), len(CHUNKS)):
+        with driver.open(home, env) as talk:
+            talk.client.send(CHUNKS[:at])
+            vanish(talk, how)
+            assert talk.status() in (None, 1)
+        assert at >= TAKEN or home.messages() == [], at
+        if how == "half" and at >= TAKEN:
+            assert len(home.messages()) == 1, at
+        home.forget_messages()
+    wait_for(lambda: not home.drafts(), what="the queue to drop what is not complete")

@@ -2,19 +2,19 @@
 
 The theory, as in qmail-smtpd: a session is FRESH until MAIL is accepted, then has a SENDER, then is READY once a
 recipient is accepted. HELO, EHLO, RSET, STARTTLS and DATA make it FRESH again; DATA does so whatever became of the
-message. AUTH has its place where it is FRESH. A MAIL that is refused changes nothing. STEPS is the whole of it: for
-each state and verb the next state, which is entered when the reply is positive, or the reply that refuses the verb in
-that state.
+message. Between the first BDAT and the last it is at CHUNKS (what BDAT leads to is in chunking.py). AUTH has its place
+where it is FRESH. A MAIL that is refused changes nothing. STEPS is the whole of it: for each state and verb the next
+state, which is entered when the reply is positive, or the reply that refuses the verb in that state.
 """
 
 from qmailfork.conversation import checking, message, origin, recipient
-from qmailfork.conversation.requests import Ending
-from qmailfork.conversation.session import FRESH, READY, SENDER, Gone, Late, Overlong, Session
-from qmailfork.conversation.settings import ControlFault, Settings
+from qmailfork.conversation.requests import Abandon, Ending
+from qmailfork.conversation.session import CHUNKS, FRESH, READY, SENDER, Gone, Late, Overlong, Session
+from qmailfork.conversation.settings import CHUNKING, ControlFault, Settings
 from qmailfork.programs import events
 from qmailfork.programs.peer import Peer
 from qmailfork.smtp import commands, replies
-from qmailfork.smtp.commands import AUTH, DATA, EHLO, HELO, HELP, MAIL, NOOP, QUIT, RCPT, RSET, STARTTLS, VRFY
+from qmailfork.smtp.commands import AUTH, BDAT, DATA, EHLO, HELO, HELP, MAIL, NOOP, QUIT, RCPT, RSET, STARTTLS, VRFY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,16 +25,21 @@ if TYPE_CHECKING:
 _ANYWHERE: dict[bytes, str | bytes] = {HELO: FRESH, EHLO: FRESH, MAIL: SENDER, RSET: FRESH, STARTTLS: FRESH}
 STEPS: dict[str, dict[bytes, str | bytes]] = {
     FRESH: {
-        **_ANYWHERE, RCPT: replies.MAIL_FIRST, DATA: replies.MAIL_FIRST,
+        **_ANYWHERE, RCPT: replies.MAIL_FIRST, DATA: replies.MAIL_FIRST, BDAT: replies.MAIL_FIRST,
         NOOP: FRESH, VRFY: FRESH, HELP: FRESH, QUIT: FRESH, AUTH: FRESH,
     },
     SENDER: {
-        **_ANYWHERE, RCPT: READY, DATA: replies.RCPT_FIRST,
+        **_ANYWHERE, RCPT: READY, DATA: replies.RCPT_FIRST, BDAT: replies.RCPT_FIRST,
         NOOP: SENDER, VRFY: SENDER, HELP: SENDER, QUIT: SENDER, AUTH: replies.AUTH_IN_MAIL,
     },
     READY: {
-        **_ANYWHERE, RCPT: READY, DATA: FRESH,
+        **_ANYWHERE, RCPT: READY, DATA: FRESH, BDAT: CHUNKS,
         NOOP: READY, VRFY: READY, HELP: READY, QUIT: READY, AUTH: replies.AUTH_IN_MAIL,
+    },
+    CHUNKS: {
+        HELO: FRESH, EHLO: FRESH, RSET: FRESH, BDAT: CHUNKS,
+        **dict.fromkeys((MAIL, RCPT, DATA, STARTTLS), replies.IN_CHUNKS),
+        NOOP: CHUNKS, VRFY: CHUNKS, HELP: CHUNKS, QUIT: CHUNKS, AUTH: replies.AUTH_IN_MAIL,
     },
 }  # fmt: skip
 
@@ -49,7 +54,10 @@ def converse(settings: Settings, peer: Peer) -> "Asking[Ending]":
     if early:
         return early
     session.owed.append(replies.greeting(settings.greeting))
-    return (yield from hold(session, lambda line: _obey(session, line)))
+    ending = yield from hold(session, lambda line: _obey(session, line))
+    if session.chunked:
+        yield Abandon()
+    return ending
 
 
 def early_talker(session: Session) -> "Asking[Ending | None]":
@@ -84,8 +92,8 @@ def hold(session: Session, obey: "Callable[[bytes], Asking[bytes]]") -> "Asking[
     except Late:
         yield from session.say(1, b"connection timed out, closing connection")
         return Ending(replies.TIMEOUT, 1)
-    except message.StrayNewline:
-        return _ending(session, replies.STRAY_NEWLINE, 1)
+    except message.Unreadable as fault:
+        return _ending(session, fault.reply, 1)
     except ControlFault as fault:
         yield session.note(events.controls(str(fault).encode(errors="surrogateescape")))
         return _ending(session, replies.NO_CONTROLS, 1)
@@ -118,12 +126,14 @@ def _obey(session: Session, line: bytes) -> "Asking[bytes]":
     verb, argument = commands.split(line)
     if verb == AUTH:
         session.guarded = True
+    step = _step(session, verb)
+    if verb == BDAT and step != replies.UNIMPLEMENTED:
+        from qmailfork.conversation import chunking  # noqa: PLC0415  # few sites turn it on
+
+        return (yield from chunking.accept(session, argument, step))
     if b"\0" in line:
         yield from session.say(3, b"NUL in a command: ", tellable(session, line))
         return replies.SYNTAX
-    step = STEPS[session.state].get(verb, replies.UNIMPLEMENTED)
-    if verb == AUTH and not session.settings.auth:
-        step = replies.UNIMPLEMENTED
     if isinstance(step, bytes):
         yield from session.say(3, b"refused: ", tellable(session, line))
         return step
@@ -131,9 +141,18 @@ def _obey(session: Session, line: bytes) -> "Asking[bytes]":
         yield session.note(events.held(verb, session.held[verb]))
         return session.held[verb]
     reply = yield from _HANDLERS[verb](session, argument)
+    if session.chunked and step == FRESH:
+        session.chunked = None
+        yield Abandon()
     if verb == DATA or replies.is_positive(reply):
         session.state = step
     return reply
+
+
+def _step(session: Session, verb: bytes) -> str | bytes:
+    """What the table says of `verb`; one that the site has not turned on is unknown."""
+    off = (verb == AUTH and not session.settings.auth) or (verb == BDAT and CHUNKING not in session.settings.extensions)
+    return replies.UNIMPLEMENTED if off else STEPS[session.state].get(verb, replies.UNIMPLEMENTED)
 
 
 def tellable(session: Session, line: bytes) -> bytes:

@@ -6,6 +6,7 @@ client does not give is taken out of their environment.
 """
 
 from qmailfork.conversation.session import Session
+from qmailfork.conversation.settings import CHUNKING, DSN, SMTPUTF8
 from qmailfork.smtp import commands, notification, replies
 from qmailfork.smtp.address import SyntaxFault
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from qmailfork.conversation.requests import Asking
     from qmailfork.programs.verdict import Variables
 
-CHUNKING, DSN, SMTPUTF8 = b"chunking", b"dsn", b"smtputf8"
 ALL = (CHUNKING, DSN, SMTPUTF8)  # in the order in which EHLO tells of them
 UTF8 = b"REMOTEUTF8"
 

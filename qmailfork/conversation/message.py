@@ -16,8 +16,16 @@ if TYPE_CHECKING:
     from qmailfork.conversation.requests import Asking
 
 
-class StrayNewline(Exception):
-    """A bare LF in the message; the session ends."""
+class Unreadable(Exception):
+    """What the client sends cannot be read any further: the session ends with `reply`."""
+
+    reply = b""
+
+
+class StrayNewline(Unreadable):
+    """A bare LF in the message."""
+
+    reply = replies.STRAY_NEWLINE
 
 
 def accept(session: Session) -> "Asking[bytes]":
@@ -30,23 +38,25 @@ def accept(session: Session) -> "Asking[bytes]":
     yield from session.say(4, b"go ahead")
     body = Body()
     try:
-        size = yield from _carry(session, body, b"".join(session.headers) + _received(session, opened))
+        size = yield from _carry(session, body, above(session, opened))
     except (Gone, Late, StrayNewline):
         yield Abandon()
         raise
-    refusal = _refusal(session, body, size)
-    if refusal is None:
-        return (yield from _finish(session, opened.qp, size))
+    refused = refusal(session, body, size)
+    if refused is None:
+        return (yield from finish(session, opened.qp, size))
     yield Abandon()
-    return (yield from session.refuse(refusal))
+    return (yield from session.refuse(refused))
 
 
-def _received(session: Session, opened: Opened) -> bytes:
+def above(session: Session, opened: Opened) -> bytes:
+    """What goes above the message."""
     peer, helo = session.peer, session.helo
     if helo is not None and helo.lower() == peer.host.lower():
         helo = None
     protocol = received.protocol(session.protocol, session.utf8)
-    return received.field(peer.host, helo, peer.info, peer.ip, peer.local, protocol, opened.moment)
+    headers = b"".join(session.headers)
+    return headers + received.field(peer.host, helo, peer.info, peer.ip, peer.local, protocol, opened.moment)
 
 
 def _carry(session: Session, body: Body, received: bytes) -> "Asking[int]":
@@ -69,7 +79,7 @@ def _carry(session: Session, body: Body, received: bytes) -> "Asking[int]":
     return size
 
 
-def _refusal(session: Session, body: Body, size: int) -> Event | None:
+def refusal(session: Session, body: Body, size: int) -> Event | None:
     """Why this message must not be queued, if it must not."""
     first = session.recipients[0]
     if body.hops >= MAX_HOPS:
@@ -79,7 +89,7 @@ def _refusal(session: Session, body: Body, size: int) -> Event | None:
     return None
 
 
-def _finish(session: Session, qp: int, size: int) -> "Asking[bytes]":
+def finish(session: Session, qp: int, size: int) -> "Asking[bytes]":
     """Hand the envelope over and say how the queue program took it."""
     outcome, complete = yield Finish(queue.envelope(session.sender, session.recipients))
     first = session.recipients[0]

@@ -57,12 +57,12 @@ def _obey(child: Child, line: bytes) -> "Asking[bytes]":
     if b"\0" in line:
         yield from session.say(3, b"NUL in a command: ", dialogue.tellable(session, line))
         return replies.SYNTAX
-    step = STEPS[session.state].get(verb, session.state)
-    if isinstance(step, bytes):
-        return step
     if not verb.isalnum() or (verb in client.BLIND and not _passes(session, verb)):
         yield from session.say(3, b"not handed on: ", dialogue.tellable(session, verb))
         return replies.UNIMPLEMENTED
+    step = STEPS[session.state].get(verb, session.state)
+    if isinstance(step, bytes):
+        return step
     if verb in session.held:
         yield session.note(events.held(verb, session.held[verb]))
         return session.held[verb]

@@ -9,6 +9,7 @@ from qmailfork.smtp import commands
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from qmailfork.conversation.chunking import Chunked
     from qmailfork.conversation.requests import Asking
     from qmailfork.conversation.switches import Screened
     from qmailfork.programs.outcome import Outcome
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 COMMANDS = 4096  # octets taken in at once: a flood of commands leaves other clients their turn
 MESSAGE = 65536
 FRESH, SENDER, READY = "fresh", "sender", "ready"  # no MAIL yet; MAIL but no recipient; something to send
+CHUNKS = "chunks"  # a message has begun with BDAT
 
 
 class Gone(Exception):
@@ -34,23 +36,24 @@ class Overlong(Exception):
 class Session:
     """The state of one conversation.
 
-    `state` is FRESH, SENDER or READY; `sender` and `recipients` the envelope so far (RELAYCLIENT's suffix appended);
-    `helo` the client's name for itself, None before it gave one, and `extended` after EHLO; `size` what MAIL announced
-    (0: nothing); `facts` are what programs find of MAIL's parameters; `tried` counts the recipients since MAIL,
-    `decided` all of them, `messages` the senders; `deciding` is the number of the recipient at hand (0: none), and
-    `recorded` the last one that the log has. `owed` are the replies not sent yet. `secured` is true under TLS;
-    `complained` once an unusable certificate was logged; `screened` is what the switches have found so far, None where
-    there are none. `user` is who the client has proved to be, None before; `failures` counts its attempts to, and
-    `guarded` is true once it made one: what it says may be a password then.
+    `state` is FRESH, SENDER, READY or CHUNKS; `sender` and `recipients` the envelope so far (RELAYCLIENT's suffix
+    appended), `chunked` what there is of the message at CHUNKS, None elsewhere; `helo` the client's name for itself,
+    None before it gave one, and `extended` after EHLO; `size` what MAIL announced (0: nothing), `facts` what programs
+    find of its parameters; `tried` counts the recipients since MAIL, `decided` all of them, `messages` the senders;
+    `deciding` is the number of the recipient at hand (0: none), and `recorded` the last one that the log has. `owed`
+    are the replies not sent yet. `secured` is true under TLS; `complained` once an unusable certificate was logged;
+    `screened` is what the switches have found so far, None where there are none. `user` is who the client has proved to
+    be, None before; `failures` counts its attempts to, and `guarded` is true once it made one: what it says may be a
+    password then.
 
     What the checkers left behind: `headers` for the message; `lasting` verdicts, by checker; `variables` for later
     programs; `held` replies that refuse later commands; `retired` is true where plugins want no more of the session.
     """
 
     __slots__ = (
-        "_arrived", "_at", "complained", "decided", "deciding", "extended", "facts", "failures", "guarded", "headers",
-        "held", "helo", "lasting", "messages", "owed", "peer", "protocol", "recipients", "recorded", "retired",
-        "screened", "secured", "sender", "settings", "size", "state", "tried", "user", "variables",
+        "_arrived", "_at", "chunked", "complained", "decided", "deciding", "extended", "facts", "failures", "guarded",
+        "headers", "held", "helo", "lasting", "messages", "owed", "peer", "protocol", "recipients", "recorded",
+        "retired", "screened", "secured", "sender", "settings", "size", "state", "tried", "user", "variables",
     )  # fmt: skip
 
     def __init__(self, settings: Settings, peer: Peer) -> None:
@@ -71,6 +74,7 @@ class Session:
         self.decided = self.deciding = self.recorded = 0
         self.headers: list[bytes] = []
         self.facts: Variables = {}
+        self.chunked: Chunked | None = None
         self.lasting: dict[Checker, tuple[Outcome, Verdict]] = {}
         self.variables: Variables = {}
         self.held: dict[bytes, bytes] = {}
@@ -109,6 +113,18 @@ class Session:
             self._arrived, self._at = b"", 0
             return block
         return (yield from self.arrival(MESSAGE))
+
+    def portion(self, most: int) -> "Asking[bytes]":
+        """What arrived and was not read yet, or else the next arrival; at the `most` so many octets of it.
+
+        Raises Gone, Late.
+        """
+        if self._at == len(self._arrived):
+            self._arrived, self._at = b"", 0
+            self._arrived = yield from self.arrival(MESSAGE)
+        piece = self._arrived[self._at : self._at + most]
+        self._at += len(piece)
+        return piece
 
     def put_back(self, block: bytes) -> None:
         """`block` was read with block() but is not of the message."""

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from qmailfork.conversation.authentication import Auth
     from qmailfork.conversation.switches import Switches
 
+CHUNKING, DSN, SMTPUTF8 = b"chunking", b"dsn", b"smtputf8"  # the extensions that a site can turn on
+
 
 class ControlFault(Exception):
     """A control file cannot be read; its text names the file and the reason."""

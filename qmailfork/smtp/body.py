@@ -63,16 +63,21 @@ class Body(Wire):
         """The stored form of what `block` completes."""
         fresh = self.fresh
         wire = self.cut(block)
-        stored = _stored(_unstuffed(wire, fresh))
+        stored = _stored(self.unstuffed(wire, fresh))
         if stored is None:
             self.stray = True
             return b""
-        if self._header:
-            self._count_hops(wire)
+        self.count_hops(wire)
         return stored
 
-    def _count_hops(self, wire: bytes) -> None:
+    def unstuffed(self, wire: bytes, fresh: bool) -> bytes:
+        """Decided `wire` octets without the dots before lines; `fresh` where they begin at the start of one."""
+        return _unstuffed(wire, fresh)
+
+    def count_hops(self, wire: bytes) -> None:
         """Count complete header lines that begin with `received` or `delivered`, up to the first empty line."""
+        if not self._header:
+            return
         text = b"\n" + self._line + wire
         end = text.find(b"\n\r\n")
         if end >= 0:

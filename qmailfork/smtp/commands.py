@@ -6,8 +6,8 @@ LONGEST = 16384  # octets of one command line; RFC 4954 needs 12288
 
 HELO, EHLO, MAIL, RCPT, DATA = b"helo", b"ehlo", b"mail", b"rcpt", b"data"
 RSET, NOOP, VRFY, HELP, QUIT = b"rset", b"noop", b"vrfy", b"help", b"quit"
-STARTTLS, AUTH = b"starttls", b"auth"
-VERBS = (HELO, EHLO, MAIL, RCPT, DATA, RSET, NOOP, VRFY, HELP, QUIT, STARTTLS, AUTH)
+STARTTLS, AUTH, BDAT = b"starttls", b"auth", b"bdat"
+VERBS = (HELO, EHLO, MAIL, RCPT, DATA, RSET, NOOP, VRFY, HELP, QUIT, STARTTLS, BDAT, AUTH)
 SPOKEN = VERBS[:-1]  # what holds no password
 
 

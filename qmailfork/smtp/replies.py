@@ -27,6 +27,7 @@ AUTH_TROUBLE = b"454 oops, unable to check that now (#4.7.0)\r\n"
 NO_QUEUE = b"451 qqt failure (#4.3.0)\r\n"
 
 BAD_PARAMETER = b"501 syntax error in parameters (#5.5.4)\r\n"
+NO_COUNT = b"501 syntax error in BDAT, closing connection (#5.5.4)\r\n"
 NO_PARAMETERS = b"501 no parameters allowed (#5.5.4)\r\n"
 AUTH_CANCELLED = b"501 auth exchange cancelled (#5.7.0)\r\n"
 MALFORMED_AUTH = b"501 malformed auth input (#5.5.2)\r\n"
@@ -35,6 +36,7 @@ TOO_LONG = b"500 line too long (#5.5.2)\r\n"
 UNIMPLEMENTED = b"502 unimplemented (#5.5.1)\r\n"
 MAIL_FIRST = b"503 MAIL first (#5.5.1)\r\n"
 RCPT_FIRST = b"503 RCPT first (#5.5.1)\r\n"
+IN_CHUNKS = b"503 BDAT is under way (#5.5.1)\r\n"
 TLS_ACTIVE = b"503 TLS is active already (#5.5.1)\r\n"
 AUTHENTICATED = b"503 you're already authenticated (#5.5.1)\r\n"
 AUTH_IN_MAIL = b"503 no auth during mail transaction (#5.5.1)\r\n"
@@ -76,6 +78,11 @@ def extended_hello(name: bytes, extensions: tuple[bytes, ...]) -> bytes:
 def closing(name: bytes) -> bytes:
     """The answer to QUIT."""
     return b"221 %b\r\n" % name
+
+
+def octets(count: int) -> bytes:
+    """A chunk of so many octets was taken (RFC 3030 section 2)."""
+    return b"250 ok %d octets\r\n" % count
 
 
 def queued(when: int, qp: int) -> bytes:

@@ -3,7 +3,7 @@
 import posix
 from time import time_ns
 
-from qmailfork.conversation.settings import ControlFault, Settings, Tls
+from qmailfork.conversation.settings import CHUNKING, DSN, SMTPUTF8, ControlFault, Settings, Tls
 from qmailfork.programs import checkers, journal, queue
 from qmailfork.programs.peer import Peer
 from qmailfork.system import files
@@ -30,7 +30,7 @@ SWITCHES = frozenset((
 ))  # fmt: skip
 LISTS = (b"badhelo", b"badrcptto", b"recipients")  # spamcontrol's control files
 PATTERNS = (b"*", b"?", b"[", b"\\", b"\n!", b"\n~", b"+\n", b"-\n", b"=\n")  # what spamcontrol reads in badmailfrom
-EXTENSIONS = frozenset((b"chunking", b"dsn", b"smtputf8"))
+EXTENSIONS = frozenset((CHUNKING, DSN, SMTPUTF8))
 NOTHING: frozenset[bytes] = frozenset()
 BLINDABLE = frozenset({b"starttls"})
 MOST_SECONDS = 2_000_000  # poll(2) counts milliseconds in an int

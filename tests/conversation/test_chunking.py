@@ -1,73 +1,76 @@
-"""However the client's octets arrive, the conversation is the same; what comes at once is answered at once."""
+"""BDAT (conversation/chunking.py): however a message in chunks ends, it is queued whole or not at all."""
 
-from itertools import pairwise
+import pytest
 
-from hypothesis import given
-from hypothesis import strategies as st
+from qmailfork.programs.outcome import EXITED, SIGNALLED, Outcome
+from tests.conversation.scripted import MAIL, OK, RCPT, Arrival, Played, Script, play, replies, site
 
-from qmailfork.programs.outcome import EXITED, Outcome
-from tests.conversation.scripted import GO_AHEAD, GREETING, MAIL, OK, QUEUED, RCPT, Played, Script, play, site
+ENVELOPE = b"Fa@example.net\0Tjoe@joedomain.net\0\0"
+FIRST = MAIL + RCPT + b"BDAT 3\r\na\r\n"
 
-LINES = [
-    b"HELO foo", b"EHLO [203.0.113.7]", b"MAIL FROM:<a@example.net>", b"MAIL FROM:<b@example.net> SIZE=99",
-    b"RCPT TO:<joe@joedomain.net>", b"RCPT TO:<ann@joedomain.net>", b"RCPT TO:<x@elsewhere.org>", b"MAIL nobody",
-    b"DATA", b"RSET", b"NOOP",
-    b"VRFY x", b"HELP", b"AUTH PLAIN", b"", b"\0", b"x" * 17000, b"QUIT", b".", b"Received: x", b"..", b".\r", b"a\nb",
-]  # fmt: skip
-TRANSACTION = [LINES[2], LINES[5], b"DATA", b"Subject: x", b"", b"..hello", b".", b"NOOP"]
-CONVERSATION = st.lists(st.one_of(st.just(TRANSACTION), st.lists(st.sampled_from(LINES), max_size=4)), max_size=6).map(
-    lambda groups: b"".join(line + b"\r\n" for group in groups for line in group)
+
+def played(*arrivals: Arrival, script: Script | None = None, databytes: int = 0) -> Played:
+    return play(
+        list(arrivals), site(extensions=frozenset([b"chunking"]), databytes=databytes), script=script or Script()
+    )
+
+
+def test_it_is_queued_with_its_envelope() -> None:
+    went = played(FIRST + b"BDAT 3 LAST\r\nb\r\nQUIT\r\n")
+    ((message, envelope),) = went.queued
+    assert message.endswith(b"\na\nb\n")
+    assert message.startswith(b"Received: ")
+    assert message.count(b"Received: ") == 1
+    assert envelope == ENVELOPE
+    assert went.abandoned == []
+    assert replies(went)[-3:] == [b"250 ok 3 octets", b"250 ok 1732413099 qp 4713", b"221 mail.joedomain.net"]
+
+
+@pytest.mark.parametrize(
+    ("rest", "reply"),
+    [
+        ([b"QUIT\r\n"], b"221 mail.joedomain.net"),
+        ([b""], b"250 ok 3 octets"),
+        ([b"BDAT 5 LAST\r\nb", b""], b"250 ok 3 octets"),
+        ([None], b"451 timeout (#4.4.2)"),
+        ([b"BDAT 5 LAST\r\nb", None], b"451 timeout (#4.4.2)"),
+        ([b"BDAT 2 LAST\r\nb\n", b""], b"451 See https://cr.yp.to/docs/smtplf.html."),
+        ([b"BDAT\r\n", b""], b"501 syntax error in BDAT, closing connection (#5.5.4)"),
+        ([b"RSET\r\nNOOP\r\n", b""], OK.strip()),
+        ([b"EHLO x\r\nNOOP\r\n", b""], OK.strip()),
+        ([b"HELO x\r\nNOOP\r\n", b""], OK.strip()),
+    ],
 )
+def test_what_breaks_it_off(rest: list[Arrival], reply: bytes) -> None:
+    went = played(FIRST, *rest)
+    assert went.queued == []
+    assert len(went.abandoned) == 1
+    assert replies(went)[-1] == reply
 
 
-def checker(argv: list[bytes], environment: dict[bytes, bytes]) -> Outcome:
-    return Outcome(EXITED, 100 if environment[b"REMOTERCPT"].startswith(b"ann") else 0)
+def test_a_queue_that_does_not_start_costs_the_whole_message() -> None:
+    went = played(FIRST + b"BDAT 6 LAST\r\nQUIT\r\nNOOP\r\n", script=Script(opened=b"no room"))
+    assert replies(went)[-3:] == [b"451 qqt failure (#4.3.0)", b"503 MAIL first (#5.5.1)", b"250 ok"]
+    assert went.queued == went.abandoned == []
 
 
-def held(blocks: list[bytes]) -> Played:
-    settings = site({b"SMTPEXTFORK": b"/a"}, databytes=60, loglevel=4)
-    return play([block for block in blocks if block], settings, Script(run=checker))
+@pytest.mark.parametrize(
+    "finished", [(Outcome(SIGNALLED, 11), True), (Outcome(EXITED, 53), True), (Outcome(EXITED, 0), False)]
+)
+def test_only_a_queue_that_took_all_is_believed(finished: tuple[Outcome, bool]) -> None:
+    went = played(FIRST + b"BDAT 0 LAST\r\nBDAT 6 LAST\r\nQUIT\r\nNOOP\r\n", script=Script(finished=finished))
+    assert [reply[:3] for reply in replies(went)[-4:]] == [b"250", b"451", b"503", b"250"]
 
 
-def gist(played: Played) -> tuple[object, ...]:
-    """All that may not depend on how the octets arrived."""
-    said = [(event.condition, event.words, event.sender, event.recipient) for event in played.notes]
-    return played.said, played.queued, len(played.abandoned), said, played.ending.status, len(played.runs)
+def test_what_is_too_big_is_read_past_and_not_kept() -> None:
+    went = played(
+        MAIL + RCPT + b"BDAT 1000000\r\n", *[b"x" * 10_000] * 100, b"BDAT 6\r\nQUIT\r\nNOOP\r\n", databytes=50_000
+    )
+    assert [reply[:3] for reply in replies(went)[-3:]] == [b"552", b"503", b"250"]
+    assert len(went.abandoned[0]) < 51_000
 
 
-@given(CONVERSATION, st.lists(st.integers(0, 40000), max_size=8))
-def test_any_cutting_gives_the_same_conversation(octets: bytes, places: list[int]) -> None:
-    borders = [0, *sorted(place % (len(octets) + 1) for place in places), len(octets)]
-    blocks = [octets[start:end] for start, end in pairwise(borders)]
-    assert gist(held(blocks)) == gist(held([octets]))
-
-
-@given(CONVERSATION.filter(lambda octets: len(octets) < 1500))
-def test_an_octet_at_a_time(octets: bytes) -> None:
-    assert gist(held([octets[at : at + 1] for at in range(len(octets))])) == gist(held([octets]))
-
-
-@given(CONVERSATION, st.integers(0, 40000))
-def test_a_client_that_leaves_anywhere_leaves_nothing_half_done(octets: bytes, at: int) -> None:
-    played = held([octets[: at % (len(octets) + 1)]])  # play() itself sees that the queue is not left open
-    assert held([octets]).said.startswith(played.said)
-    assert played.queued == held([octets]).queued[: len(played.queued)]
-
-
-def test_a_pipelined_group_costs_one_exchange() -> None:
-    played = play([b"EHLO foo\r\n", MAIL + RCPT + RCPT + b"DATA\r\n", b"x\r\n.\r\nQUIT\r\n"])
-    assert played.exchanges[0] == GREETING
-    assert played.exchanges[2] == OK + OK + OK + GO_AHEAD
-    assert len(played.exchanges) == 3
-    assert played.ending.reply == QUEUED + b"221 mail.joedomain.net\r\n"
-
-
-def test_a_whole_session_in_one_block_is_answered_in_one() -> None:
-    played = play([MAIL + RCPT + b"DATA\r\nx\r\n.\r\nQUIT\r\n"])
-    assert played.exchanges == [GREETING]
-    assert played.ending.reply == OK + OK + GO_AHEAD + QUEUED + b"221 mail.joedomain.net\r\n"
-
-
-def test_nothing_is_sent_while_whole_lines_are_left() -> None:
-    played = play([b"NOOP\r\n" * 3 + b"NOO", b"P\r\n"])
-    assert played.exchanges == [GREETING, OK * 3, OK]
+def test_pieces_are_handed_on_as_they_come() -> None:
+    """Nothing much is gathered: an arrival is the queue's before the next is asked for."""
+    went = played(MAIL + RCPT + b"BDAT 200000\r\n", b"a" * 65536, b"b" * 65536, b"")
+    assert went.abandoned[0].endswith(b"a" * 65536 + b"b" * 65536)

@@ -3,12 +3,12 @@
 import pytest
 
 from qmailfork.conversation.dialogue import STEPS
-from qmailfork.conversation.session import FRESH, READY, SENDER
+from qmailfork.conversation.session import CHUNKS, FRESH, READY, SENDER
 from qmailfork.programs.outcome import EXITED, Outcome
 from qmailfork.smtp import commands
 from tests.conversation.scripted import GREETING, HELO, MAIL, OK, QUEUED, RCPT, Script, play, replies, site
 
-STATES = {FRESH: b"", SENDER: MAIL, READY: MAIL + RCPT}
+STATES = {FRESH: b"", SENDER: MAIL, READY: MAIL + RCPT, CHUNKS: MAIL + RCPT + b"BDAT 3\r\nabc"}
 BODY = b"Subject: x\r\n\r\nhello\r\n.\r\n"
 # the state before, what is said there, the code that answers it, the state after
 TABLE = [
@@ -53,15 +53,38 @@ TABLE = [
     (READY, b"RCPT TO:<joe@elsewhere.org>", b"553", READY),
     (READY, b"RCPT nobody", b"555", READY),
 ]
-PROBES = {FRESH: [b"503 MAIL first (#5.5.1)"] * 2, SENDER: [b"503 RCPT first (#5.5.1)", b"250 ok"]}
+TABLE += [(state, b"BDAT 0", b"503", state) for state in (FRESH, SENDER)]
+TABLE += [
+    (READY, b"BDAT 0", b"250", CHUNKS),
+    (CHUNKS, b"BDAT 0", b"250", CHUNKS),
+    (CHUNKS, b"BDAT 0 LAST", b"250", FRESH),
+]
+TABLE += [(CHUNKS, line, b"250", FRESH) for line in (b"HELO foo", b"EHLO foo", b"RSET")]
+TABLE += [
+    (CHUNKS, b"MAIL FROM:<x@example.net>", b"503", CHUNKS),
+    (CHUNKS, b"RCPT TO:<joe@joedomain.net>", b"503", CHUNKS),
+    (CHUNKS, b"DATA", b"503", CHUNKS),
+    (CHUNKS, b"NOOP", b"250", CHUNKS),
+    (CHUNKS, b"VRFY joe", b"252", CHUNKS),
+    (CHUNKS, b"HELP", b"214", CHUNKS),
+    (CHUNKS, b"STARTTLS", b"503", CHUNKS),
+    (CHUNKS, b"AUTH PLAIN x", b"502", CHUNKS),
+]
+SITE = site(extensions=frozenset([b"chunking"]))
+UNDER_WAY = b"503 BDAT is under way (#5.5.1)"
+PROBES = {
+    CHUNKS: [UNDER_WAY] * 2,
+    FRESH: [b"503 MAIL first (#5.5.1)"] * 2,
+    SENDER: [b"503 RCPT first (#5.5.1)", b"250 ok"],
+}
 
 
 def state_after(state: str, line: bytes) -> tuple[bytes, str]:
     """The code that `line` is answered with in `state`, and the state that the session is in then."""
     body = BODY if (state, line) == (READY, b"DATA") else b""
     before = STATES[state] + line + b"\r\n" + body
-    code = replies(play([before]))[STATES[state].count(b"\n")][:3]
-    probed = replies(play([before + b"DATA\r\n.\r\nRCPT TO:<joe@joedomain.net>\r\n"]))
+    code = replies(play([before], SITE))[STATES[state].count(b"\n")][:3]
+    probed = replies(play([before + b"DATA\r\n.\r\nRCPT TO:<joe@joedomain.net>\r\n"], SITE))
     if probed[-2:-1] == [b"502 unimplemented (#5.5.1)"]:  # the dot, where DATA was refused
         del probed[-2]
     found = next((name for name, probe in PROBES.items() if probed[-2:] == probe), READY)
@@ -94,7 +117,7 @@ def test_step(state: str, line: bytes, code: bytes, after: str) -> None:
 
 @pytest.mark.parametrize("state", STATES)
 def test_quit_ends_every_state(state: str) -> None:
-    played = play([STATES[state] + b"QUIT\r\nNOOP\r\n"])
+    played = play([STATES[state] + b"QUIT\r\nNOOP\r\n"], SITE)
     assert replies(played)[-1] == b"221 mail.joedomain.net"
     assert played.ending.status == 0
     assert played.exchanges == [GREETING]  # the farewell goes with what is still owed, and nothing after it is read

@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import struct
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -156,3 +157,22 @@ def test_the_number_of_a_closed_descriptor_may_come_again_in_the_same_turn(react
     assert len(set(seen)) < 100  # numbers came again
     for _, far in pairs:
         far.close()
+
+
+def test_what_is_always_ready_leaves_the_loop_its_turn(reactor: Reactor) -> None:
+    """Clients that flood a session with work do not hold up what waits for the loop itself: timers, tasks, signals."""
+    near, far = socket.socketpair()
+    far.send(b"x")
+    calls: list[float] = []
+
+    def work() -> None:
+        calls.append(reactor.loop.time())
+        time.sleep(0.005)
+
+    reactor.on_readable(near.fileno(), work)
+    reactor.loop.call_later(0.05, reactor.loop.stop)
+    reactor.loop.run_forever()
+    reactor.ignore_readable(near.fileno())
+    assert 1 < len(calls) < 40
+    near.close()
+    far.close()

@@ -4,9 +4,9 @@ import subprocess
 
 import pytest
 
-from tests.drivers.memory import KIB, TWENTY_MB, after_a_message, begin, peak
+from tests.drivers.memory import BLOCK, KIB, TWENTY_MB, after_a_message, begin, peak
 from tests.drivers.session import HELO, MAIL, RCPT
-from tests.servers import stdio
+from tests.servers import Talk, stdio
 from tests.support import PYTHON, QmailHome, smtpd
 
 
@@ -16,6 +16,29 @@ def test_memory_is_flat_for_a_message_of_20_mb(home: QmailHome) -> None:
     assert reply.startswith(b"250 ok")
     assert large - small <= 4 * KIB
     assert len(home.messages()[-1].body) == TWENTY_MB * 77 * 1000
+
+
+def test_so_it_is_for_one_chunk_and_for_many(home: QmailHome) -> None:
+    with stdio(home, home.environment(QMAILFORK_EXTENSIONS="chunking")) as talk:
+        begin(talk)
+        assert chunks(talk, b"BDAT %d\r\n" % len(BLOCK), BLOCK, 1)[:3] == b"250"
+        few = peak(talk)
+        assert chunks(talk, b"BDAT %d\r\n" % (TWENTY_MB * len(BLOCK)), BLOCK, TWENTY_MB)[:3] == b"250"
+        for _ in range(20):
+            talk.client.send(b"BDAT 1\r\nx" * 2000)
+            assert {talk.client.read_line() for _ in range(2000)} == {b"250 ok 1 octets"}
+        assert talk.client.command("BDAT 0 LAST")[0].startswith(b"250 ok ")
+        assert peak(talk) - few <= 4 * KIB
+    (message,) = home.messages()
+    assert len(message.body) == (TWENTY_MB + 1) * 77 * 1000 + 40_000 + 1
+
+
+def chunks(talk: Talk, command: bytes, block: bytes, times: int) -> bytes:
+    """The reply to one chunk of so many blocks."""
+    talk.client.send(command)
+    for _ in range(times):
+        talk.client.send(block)
+    return talk.client.read_line()
 
 
 @pytest.mark.parametrize("fake", ["queue-early", "queue-exit"])
@@ -96,6 +119,7 @@ def test_a_whole_session_imports_next_to_nothing(home: QmailHome) -> None:
         "qmailfork.cli", "qmailfork.drivers.listener", "qmailfork.drivers.worker", "qmailfork.system.cdb",
         "qmailfork.system.switches", "qmailfork.system.lists", "qmailfork.conversation.screening",
         "qmailfork.conversation.switches", "qmailfork.programs.refusals", "qmailfork.conversation.extensions",
+        "qmailfork.conversation.chunking", "qmailfork.smtp.chunks",
     )  # fmt: skip
     assert not any(name.startswith(strangers) for name in ours)
 

@@ -44,8 +44,8 @@ def test_parameter(parameters: bytes, value: bytes | None) -> None:
     assert commands.parameter(parameters, b"size") == value
 
 
-def test_the_verbs_are_those_of_qmail_smtpd_starttls_and_auth() -> None:
-    words = b"helo ehlo mail rcpt data rset noop vrfy help quit starttls auth".split()
+def test_the_verbs_are_those_of_qmail_smtpd_starttls_bdat_and_auth() -> None:
+    words = b"helo ehlo mail rcpt data rset noop vrfy help quit starttls bdat auth".split()
     assert list(commands.VERBS) == words
 
 

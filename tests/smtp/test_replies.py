@@ -50,6 +50,8 @@ SENTENCES = {
     "RCPT_FIRST": b"503 RCPT first (#5.5.1)",
     "TOO_BIG": b"552 sorry, that message size exceeds my databytes limit (#5.3.4)",
     "BAD_SENDER": b"553 sorry, your envelope sender is in my badmailfrom list (#5.7.1)",
+    "NO_COUNT": b"501 syntax error in BDAT, closing connection (#5.5.4)",
+    "IN_CHUNKS": b"503 BDAT is under way (#5.5.1)",
     "NO_REQUIRETLS": b"555 sorry, REQUIRETLS is not offered here (#5.5.4)",
     "ASCII_ONLY": b"553 sorry, an address beyond ASCII needs SMTPUTF8 (#5.6.7)",
     "BAD_PARAMETER": b"501 syntax error in parameters (#5.5.4)",

@@ -15,6 +15,7 @@ once of a descriptor with an error on it and no more, whoever has yet to find th
 import asyncio
 import posix
 import select
+from time import monotonic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     Call = Callable[[], object]
 
-ROUNDS = 64  # batches before the loop has its turn
+TURN = 0.01  # seconds of batches before the loop has its turn
 
 
 class Reactor:
@@ -79,17 +80,16 @@ class EpollReactor(Reactor):
         loop.add_reader(self._epoll.fileno(), self._turn)
 
     def _turn(self) -> None:
-        poll, calls = self._epoll.poll, self._calls
-        for _ in range(ROUNDS):
-            batch = poll(0)
-            if not batch:
-                return
+        poll, calls, until = self._epoll.poll, self._calls, monotonic() + TURN
+        while batch := poll(0):
             for descriptor, events in batch:
                 reader, writer = calls.get(descriptor, (None, None))
                 if reader and events & ~select.EPOLLOUT:
                     reader()
                 if writer and events & ~select.EPOLLIN:
                     writer()
+            if monotonic() > until:
+                return
 
     def _watch(self, descriptor: int, reader: "Call | None", writer: "Call | None") -> None:
         known = descriptor in self._calls
