@@ -23,6 +23,16 @@ def listen(host: str, port: str, backlog: int, nodelay: bool) -> list[socket.soc
     return listening
 
 
+def listen_at(address: str, backlog: int) -> list[socket.socket]:
+    """Sockets that listen at `address`, unix:PATH or HOST:PORT. Raises BindFault."""
+    if address.startswith("unix:"):
+        return [listen_unix(address.removeprefix("unix:"), backlog)]
+    host, colon, port = address.rpartition(":")
+    if not colon or not host or not port.isdigit():
+        raise BindFault(f"{address}: neither unix:PATH nor HOST:PORT")
+    return _bound(host.removeprefix("[").removesuffix("]"), port, backlog, nodelay=False)
+
+
 def _bound(host: str, port: str, backlog: int, nodelay: bool) -> list[socket.socket]:
     if port.isdigit() and int(port) > MOST_PORT:  # the C library would take the rest of a division
         raise BindFault(f"{host} {port}: no such port")
