@@ -17,6 +17,7 @@ from qmailfork.drivers.worker.worker import Sockets
 from qmailfork.system import config, sockets, spawn
 from qmailfork.system.tcprules import Rules
 
+METRICS_BACKLOG = 10
 SETTINGS = {"allow_interspersed_args": False, "max_content_width": 100}
 
 
@@ -101,6 +102,7 @@ def _count(lowest: int) -> click.IntRange:
 @click.option("--pid-file", type=click.Path(), help="Write our process id to this file.")
 @click.option("--daemon", is_flag=True, help="Go to the background; standard error stays the log.")
 @click.option("--handoff", type=click.Path(), help="Take sessions from qmailfork-handoff at this Unix socket, too.")
+@click.option("--metrics", metavar="unix:PATH|HOST:PORT", help="Tell there what is counted, for Prometheus.")
 @click.argument("host", required=False)
 @click.argument("port", required=False)
 @click.argument("program", nargs=-1, type=click.UNPROCESSED)
@@ -115,10 +117,11 @@ def listen(**given: Any) -> None:
     try:
         null = spawn.seal()
         listening = bind(given)
+        metrics = measure(given["metrics"])
         become(given["uid"], given["gid"], given["from_environment"])
         told = options(given)
         rehearse(told)
-        listener = Listener(listening, told, null)
+        listener = Listener(listening, told, null, metrics)
     except (sockets.BindFault, ControlFault, OSError, ValueError) as fault:
         raise Fatal(str(fault)) from None
     if given["print_port"]:
@@ -143,6 +146,15 @@ def bind(given: dict[str, Any]) -> Sockets:
         tcp = sockets.listen(given["host"], given["port"], given["backlog"], not given["delay"])
     handoff = sockets.listen_unix(given["handoff"], given["backlog"]) if given["handoff"] is not None else None
     return Sockets(tcp, handoff)
+
+
+def measure(address: str | None) -> list[socket.socket]:
+    """The sockets of --metrics; none where it was not given. Raises sockets.BindFault, Fatal."""
+    if address is None:
+        return []
+    if importlib.util.find_spec("prometheus_client") is None:
+        raise Fatal("--metrics: prometheus-client is not installed; the extra qmailfork[metrics] brings it")
+    return sockets.listen_at(address, METRICS_BACKLOG)
 
 
 def options(given: dict[str, Any]) -> Options:

@@ -8,6 +8,7 @@ from qmailfork.cli.checker import checker
 from qmailfork.cli.explain import explain
 from qmailfork.cli.listen import listen
 from qmailfork.cli.service import service
+from qmailfork.cli.top import top
 
 
 @click.group()
@@ -21,3 +22,4 @@ main.add_command(checker)
 main.add_command(explain)
 main.add_command(check)
 main.add_command(service)
+main.add_command(top)

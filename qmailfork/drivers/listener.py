@@ -6,6 +6,7 @@ clients in, finish their sessions and end, and the next instance can bind at onc
 
 import os
 import signal
+import socket
 import time
 
 from qmailfork.drivers.worker import main, tcpserver
@@ -13,19 +14,27 @@ from qmailfork.drivers.worker.options import Options
 from qmailfork.drivers.worker.worker import Sockets
 from qmailfork.system.board import Board
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 _TOLD = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGALRM)
 BREATH = 1.0  # seconds before a worker that died young is replaced, or one that could not be forked tried again
 UNBOOTED = 111
 
 
 class Listener:
-    """Keeps `options.workers` workers at the `listening` sockets."""
+    """Keeps `options.workers` workers at the `listening` sockets, and a reporter at those of `metrics`, if any."""
 
-    def __init__(self, listening: Sockets, options: Options, null: int) -> None:
+    def __init__(
+        self, listening: Sockets, options: Options, null: int, metrics: "Sequence[socket.socket]" = ()
+    ) -> None:
         self._listening = listening
         self._options = options
         self._limits = shares(options.limit, options.workers)
-        self._board = Board(self._limits)
+        self._metrics = metrics
+        self._reporter, self._reporting_since = 0, 0.0  # its process id and start
+        self._board = Board(self._limits, counts=bool(metrics))
         self._workers: dict[int, tuple[int, float]] = {}  # process id → row, start
         self._vacant: list[int] = []  # rows whose worker is still to be started
         self._stopping = False
@@ -35,7 +44,8 @@ class Listener:
 
     def descriptors(self) -> list[int]:
         """What has to stay open for run()."""
-        return [self._null, self._board.descriptor(), *self._lifeline]
+        metrics = [sock.fileno() for sock in self._metrics]
+        return [self._null, self._board.descriptor(), *self._lifeline, *metrics]
 
     def run(self) -> int:
         """Until every worker has ended: the exit status."""
@@ -44,6 +54,7 @@ class Listener:
             os.write(2, tcpserver.status(0, self._options.limit))
         for row in range(len(self._limits)):
             self._spawn(row)
+        self._spawn_reporter()
         while self._workers or self._vacant:
             told = self._wait()
             if told is None:
@@ -92,12 +103,45 @@ class Listener:
                 os._exit(status)
         self._workers[pid] = row, time.monotonic()
 
+    def _spawn_reporter(self) -> None:
+        """Start who tells what the workers count, where that was asked for."""
+        if not self._metrics:
+            return
+        self._reporting_since = time.monotonic()
+        try:
+            self._reporter = os.fork()
+        except OSError as fault:
+            say(f"unable to start the reporter: {fault.strerror}")
+            return
+        if self._reporter == 0:
+            os.close(self._lifeline[1])
+            try:
+                for listening in self._listening.all():
+                    listening.close()
+                from qmailfork.drivers import reporter  # noqa: PLC0415  # its library is an extra
+
+                assert self._board.tallies
+                reporter.run(list(self._metrics), self._board, self._board.tallies, self._lifeline[0])
+            except Exception as fault:  # nobody else would tell
+                say(f"fatal: the reporter: {fault!r}")
+            finally:
+                os._exit(0)
+
+    def _replace_reporter(self) -> None:
+        if time.monotonic() - self._reporting_since < BREATH:
+            say(f"reporter {self._reporter} ended at its start: no metrics")
+        else:
+            say(f"reporter {self._reporter} ended, starting another")
+            self._spawn_reporter()
+
     def _bury(self) -> None:
         """Take in the workers that have ended, and replace them unless we stop, or they could not start."""
         while self._workers:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if not pid:
                 return
+            if pid == self._reporter and not self._stopping:
+                self._replace_reporter()
             if pid in self._workers:
                 row, began = self._workers.pop(pid)
                 booted = self._board.is_ready(row)

@@ -5,17 +5,22 @@ import mmap
 import struct
 import tempfile
 
+from qmailfork.system.tallies import Tallies
+
 _COUNT = struct.Struct("=IIQ")  # sessions, ready, sequence
 _ADDRESS = 17  # octets of one session's client: a mark and its address
 
 
 class Board:
     """One row for each worker: how many sessions it has, whether it is ready, how many it ever had; and, where
-    addresses are counted, the clients of its sessions.
+    addresses are counted, the clients of its sessions. `limit` is how many all of them may have; `tallies` what they
+    count beside, where the board `counts`.
     """
 
-    def __init__(self, limits: list[int]) -> None:
+    def __init__(self, limits: list[int], counts: bool = False) -> None:
         self._limits = limits
+        self.limit = sum(limits)
+        self.tallies = Tallies(len(limits)) if counts else None
         self._rows = len(limits) * _COUNT.size
         self._memory = mmap.mmap(-1, self._rows + sum(limits) * _ADDRESS)
         self._lock = tempfile.TemporaryFile()  # two workers shall not count at once
@@ -64,6 +69,10 @@ class Board:
     def sessions(self) -> int:
         """The sessions of all workers."""
         return sum(self._row(worker)[0] for worker in range(len(self._limits)))
+
+    def ever(self) -> int:
+        """The sessions that all workers have had."""
+        return sum(self._row(worker)[2] for worker in range(len(self._limits)))
 
     def enter(self, worker: int, slot: int, address: bytes, most: int) -> bool:
         """Put a client's packed `address` into a free `slot` of `worker`, unless there are `most` of it already:

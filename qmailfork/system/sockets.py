@@ -9,6 +9,7 @@ BACKLOG = 1000  # tcpserver's own 20 drops connections as soon as a hundred come
 MOST_PORT = 65535
 FIRST = 3  # descriptor of LISTEN_FDS
 PATIENCE = 2.0  # seconds for the workers of an instance that was killed to let go of the address
+REPLIES = 65536  # octets in the kernel for a client that does not read; by itself it would take megabytes
 
 
 class BindFault(Exception):
@@ -19,8 +20,19 @@ def listen(host: str, port: str, backlog: int, nodelay: bool) -> list[socket.soc
     """Sockets that listen on every address of `host` (0 is every IPv4 address). Raises BindFault."""
     listening = _handed_over() or _bound(host, port, backlog, nodelay)
     for sock in listening:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, REPLIES)  # connections have it from here
         sock.setblocking(False)  # another worker may have taken the client that we were woken for
     return listening
+
+
+def listen_at(address: str, backlog: int) -> list[socket.socket]:
+    """Sockets that listen at `address`, unix:PATH or HOST:PORT. Raises BindFault."""
+    if address.startswith("unix:"):
+        return [listen_unix(address.removeprefix("unix:"), backlog)]
+    host, colon, port = address.rpartition(":")
+    if not colon or not host or not port.isdigit():
+        raise BindFault(f"{address}: neither unix:PATH nor HOST:PORT")
+    return _bound(host.removeprefix("[").removesuffix("]"), port, backlog, nodelay=False)
 
 
 def _bound(host: str, port: str, backlog: int, nodelay: bool) -> list[socket.socket]:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import time
 
 import pytest
@@ -177,6 +178,14 @@ def test_a_client_that_does_not_read_costs_no_memory(loop: str, home: QmailHome)
         assert memory(worker) - before < 4096
         with server.connect() as other:
             assert send_message(other).startswith(b"250 ")
+
+
+def test_the_kernel_keeps_little_for_a_client_that_does_not_read(home: QmailHome) -> None:
+    with warm(home, *NO_NAMES, "--workers", "1") as server, server.connect() as client:
+        client.reply()
+        (worker,) = children(server.process.pid)
+        with socket_of(worker, server.port, connected=True) as accepted:
+            assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) <= 2 * 65536  # Linux tells twice as much
 
 
 def test_slow_and_endless_lines_hold_up_nobody(home: QmailHome) -> None:

@@ -178,7 +178,8 @@ class Handoff:
         )
         if ucspi:
             link.ucspi = control, reading, writing
-        self._session = Session(self._room.site, link, converse(profile.settings, config.peer(environment)))
+        conversation = self._room.counted(converse(profile.settings, config.peer(environment)))
+        self._session = Session(self._room.site, link, conversation)
         self._room.sessions.add(self._session)
         self._reactor.on_readable(self._sock.fileno(), self._bereaved)
         self._session.resume(None)

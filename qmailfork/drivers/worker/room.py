@@ -12,6 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from qmailfork.conversation.requests import Asking, Ending
+
 LOG = 2
 
 
@@ -37,6 +39,15 @@ class Room:
         self._row = row
         self._limit = limit
         self._slots = list(range(limit))
+        self._page = board.tallies.pages[row] if board.tallies else None
+
+    def counted(self, conversation: "Asking[Ending]") -> "Asking[Ending]":
+        """The `conversation`, counted where the listener counts."""
+        if self._page is None:
+            return conversation
+        from qmailfork.drivers.worker.meter import metered  # noqa: PLC0415  # for those who look
+
+        return metered(conversation, self._page)
 
     @property
     def is_full(self) -> bool:

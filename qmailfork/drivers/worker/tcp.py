@@ -217,7 +217,8 @@ class TcpGate:
             complain=lambda text: room.warn(f"session {number}: {text}"),
             ended=lambda session, status: self._ended(guest, session, status),
         )
-        session = Session(room.site, link, converse(profile.settings, profile.peer(guest.client, guest.local)))
+        conversation = converse(profile.settings, profile.peer(guest.client, guest.local))
+        session = Session(room.site, link, room.counted(conversation))
         room.sessions.add(session)
         session.resume(None)
 
