@@ -57,8 +57,11 @@ def test_required_before_mail(kind: str, home: QmailHome, setting: dict[str, str
 
 
 def test_its_own_where_we_have_none(kind: str, home: QmailHome) -> None:
-    with wrapped(kind, home, **{**AUTH, "SMTPAUTH": "-"}) as talk:
+    with wrapped(kind, home, **{**AUTH, "SMTPAUTH": "-", "REQUIREAUTH": "1"}) as talk:
+        assert talk.client.command("MAIL FROM:<a@example.net>")[0].startswith(b"530 ")
         assert talk.client.command("AUTH LOGIN") == [b"334 VXNlcg=="]
+        assert talk.client.command("am9l") == [b"235 welcome"]
+        assert talk.client.command("MAIL FROM:<a@example.net>") == [b"250 child mail"]
 
 
 def relayed(talk: Talk) -> list[bytes]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import click
 from qmailfork.cli import records, surroundings, words
 from qmailfork.cli.surroundings import text
 from qmailfork.conversation.conduct import converse
-from qmailfork.conversation.requests import Consult, Lookup
+from qmailfork.conversation.requests import Consult, Hear, Lookup, Start, Tell
 from qmailfork.conversation.settings import ControlFault
 from qmailfork.drivers import rehearsal, stdio
 from qmailfork.drivers.rehearsal import Rehearsal, Step
@@ -60,13 +61,14 @@ DECIDES = {
 @click.option("-x", "cdb", type=text, help="tcpserver's rules, compiled by tcprules.")
 @click.option("--rules", "source", type=click.File("rb"), help="The same, not yet compiled.")
 @click.option("--local", type=text, default="mail.example.net", help="Our name (tcpserver's -l).")
+@click.option("--wrap", metavar="'PROGRAM ARG...'", help="The smtpd that the server stands in front of.")
 @click.option("--dry", is_flag=True, help="Run no checkers; take it that all of them let the recipient pass.")
 @click.option("--json", "as_json", is_flag=True, help="Say it in JSON.")
 @surroundings.options
 def explain(as_json: bool, record: tuple[str, ...], **given: Any) -> None:
     """Tell the conversation that a client would have, with the rule and the files that decide; --ip and --to say who.
 
-    Checkers run for real; nothing is queued.
+    Checkers run for real; nothing is queued. A PROGRAM to --wrap runs for real, too, but is sent no message.
 
     With ID: tell what a log in JSON has of that decision, or of that session. LOG is a directory of multilog's or the
     like, a file, or - for standard input.
@@ -115,8 +117,9 @@ class Explained:
         self.open_relay = False
         if self.rule.allowed:
             os.chdir(config.home(base))
-            profile = Profile(config.Controls(config.home(base)), base, self.rule.environment)
-            self.open_relay = profile.settings.rcpthosts is None
+            wrapped = _wrapped(given["wrap"], base)
+            profile = Profile(config.Controls(config.home(base), wrapped), base, self.rule.environment)
+            self.open_relay = profile.settings.rcpthosts is None and not wrapped
             self.held = self._hold(profile, given)
 
     def _hold(self, profile: Profile, given: dict[str, Any]) -> Rehearsal:
@@ -124,7 +127,8 @@ class Explained:
         client.host, client.info = given["host"], given["info"]
         null = spawn.seal()
         driver = stdio.Driver(profile.environment(client, local), null, lambda event: None)
-        words = rehearsal.client(given["helo"], given["sender"], list(given["recipients"]), MESSAGE)
+        message = None if given["wrap"] else MESSAGE
+        words = rehearsal.client(given["helo"], given["sender"], list(given["recipients"]), message)
         held = Rehearsal(words, _dry(driver) if given["dry"] else driver.answer)
         try:
             return held.drive(converse(profile.settings, profile.peer(client, local)))
@@ -172,9 +176,41 @@ def _compiled(source: Any) -> bytes:
     return os.fsencode(path)
 
 
+def _wrapped(command: str | None, environment: dict[bytes, bytes]) -> list[bytes]:
+    """The words of --wrap, as the server finds them. Raises ControlFault, click.UsageError."""
+    try:
+        argv = [os.fsencode(word) for word in shlex.split(command or "")]
+    except ValueError as fault:
+        surroundings.fail("--wrap", str(fault))
+    if command is not None and not argv:
+        surroundings.fail("--wrap", "no program")
+    return [spawn.located(argv[0], environment), *argv[1:]] if argv else []
+
+
 def _dry(driver: stdio.Driver) -> Callable[[Any], object]:
-    """Asks what costs nothing, and takes it that checkers have no objection."""
-    return lambda request: driver.answer(request) if isinstance(request, Lookup) else _pass(request)
+    """Asks what costs nothing, and takes it that checkers and a wrapped smtpd have no objection."""
+    obliging = _Obliging()
+
+    def carry_out(request: Any) -> object:
+        if isinstance(request, Lookup):
+            return driver.answer(request)
+        return obliging.answer(request) if isinstance(request, Start | Tell | Hear) else _pass(request)
+
+    return carry_out
+
+
+class _Obliging:
+    """Stands for a wrapped smtpd that says yes to everything."""
+
+    def __init__(self) -> None:
+        self._reply = b"220 the wrapped smtpd\r\n"
+
+    def answer(self, request: Any) -> object:
+        """What it would have done."""
+        if isinstance(request, Tell):
+            self._reply = b"221 ok\r\n" if request.octets.upper().startswith(b"QUIT") else b"250 ok\r\n"
+            return True
+        return self._reply if isinstance(request, Hear) else None
 
 
 def _pass(request: Any) -> Outcome:

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from qmailfork.conversation.requests import Asking
 
 REQUIRETLS = b"REQUIRETLS"
-CANCEL = b"*"  # RFC 4954 section 4
 
 
 class Lost(Exception):
@@ -263,24 +262,9 @@ def _quit(child: Child, verb: bytes, argument: bytes) -> "Asking[bytes]":
 
 
 def _login(child: Child, verb: bytes, argument: bytes) -> "Asking[bytes]":
-    """AUTH (RFC 4954): where it isn't ours, it is between client and child, and nothing of it is kept or logged."""
-    session = child.session
-    auth = session.settings.auth
-    if auth and auth.mechanisms:
-        from qmailfork.conversation import relaylogin  # noqa: PLC0415  # likewise
+    from qmailfork.conversation import relaylogin  # noqa: PLC0415  # few log in
 
-        return (yield from relaylogin.accept(child, auth, argument))
-    reply = yield from child.ask(_line(verb, argument))
-    while reply.startswith(client.LOGIN):
-        session.owed.append(reply)
-        line = yield from session.line()
-        reply = yield from child.ask(line if line == client.clean(line) else CANCEL)
-    if reply.startswith(client.LOGGED_IN):
-        session.settings = session.settings.relaying()
-        session.variables = {**session.variables, b"RELAYCLIENT": b""}
-        if session.settings.checkers.unset_relay_list:
-            yield session.note(events.relay_list_unset())
-    return reply
+    return (yield from relaylogin.accept(child, _line(verb, argument), argument))
 
 
 def _go_blind(child: Child, verb: bytes, argument: bytes) -> "Asking[bytes]":

@@ -1,4 +1,4 @@
-"""AUTH of ours in front of a wrapped smtpd that has none: the client logs in here, and the smtpd starts anew.
+"""AUTH in wrap mode: of the wrapped smtpd's own, or of ours, and then the smtpd starts anew for the client.
 
 RELAYCLIENT is what tells a qmail-smtpd that a client may relay, and it reads its environment when it starts.
 """
@@ -6,12 +6,15 @@ RELAYCLIENT is what tells a qmail-smtpd that a client may relay, and it reads it
 from qmailfork.conversation import authentication
 from qmailfork.conversation.authentication import Auth
 from qmailfork.conversation.session import Session
-from qmailfork.smtp import replies
+from qmailfork.programs import events
+from qmailfork.smtp import client, replies
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from qmailfork.conversation.relay import Child
     from qmailfork.conversation.requests import Asking
+
+CANCEL = b"*"  # RFC 4954 section 4
 
 
 def offer(session: Session, auth: Auth, reply: bytes) -> bytes:
@@ -21,9 +24,32 @@ def offer(session: Session, auth: Auth, reply: bytes) -> bytes:
     return replies.lines(b"250", (first, *kept, *authentication.offered(session, auth)))
 
 
-def accept(child: "Child", auth: Auth, argument: bytes) -> "Asking[bytes]":
-    """The reply to AUTH. Raises as authentication.accept; Lost where the smtpd does not come back."""
+def accept(child: "Child", line: bytes, argument: bytes) -> "Asking[bytes]":
+    """The reply to AUTH, to us or to the wrapped smtpd. Raises as authentication.accept; Lost, Closed."""
+    auth = child.session.settings.auth
+    if auth and auth.mechanisms:
+        return (yield from _here(child, auth, argument))
+    return (yield from _there(child, line))
+
+
+def _here(child: "Child", auth: Auth, argument: bytes) -> "Asking[bytes]":
     reply = yield from authentication.accept(child.session, auth, argument)
     if replies.is_positive(reply):
         yield from child.again()
+    return reply
+
+
+def _there(child: "Child", line: bytes) -> "Asking[bytes]":
+    """The dialogue is between client and child, and nothing of it is kept or logged."""
+    session = child.session
+    reply = yield from child.ask(line)
+    while reply.startswith(client.LOGIN):
+        session.owed.append(reply)
+        said = yield from session.line()
+        reply = yield from child.ask(said if said == client.clean(said) else CANCEL)
+    if reply.startswith(client.LOGGED_IN):
+        session.user = b""  # it knows who
+        session.admit()
+        if session.settings.checkers.unset_relay_list:
+            yield session.note(events.relay_list_unset())
     return reply
