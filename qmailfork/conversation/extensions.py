@@ -7,6 +7,7 @@ client does not give is taken out of their environment.
 
 from qmailfork.conversation.session import Session
 from qmailfork.conversation.settings import CHUNKING, DSN, SMTPUTF8
+from qmailfork.programs import refusals
 from qmailfork.smtp import commands, notification, replies
 from qmailfork.smtp.address import SyntaxFault
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
     from qmailfork.conversation.requests import Asking
     from qmailfork.programs.verdict import Variables
+
+    Read = Callable[[Session, bytes, dict[bytes, bytes | None]], Variables]
 
 ALL = (CHUNKING, DSN, SMTPUTF8)  # in the order in which EHLO tells of them
 UTF8 = b"REMOTEUTF8"
@@ -35,12 +38,18 @@ def limits(session: Session) -> tuple[bytes, ...]:
 
 def mail(session: Session, sender: bytes, parameters: bytes) -> "Asking[Variables | bytes]":
     """What the `parameters` of MAIL mean to programs, or the reply that refuses them."""
-    return (yield from _refused(session, b"mail from", _of_mail, sender, parameters))
+    found = _read(session, _of_mail, sender, parameters)
+    if isinstance(found, bytes):
+        yield session.note(refusals.bad_parameter(None, parameters, found), sender)
+    return found
 
 
 def recipient(session: Session, address: bytes, parameters: bytes) -> "Asking[Variables | bytes]":
     """What the `parameters` of RCPT mean to programs, or the reply that refuses them."""
-    return (yield from _refused(session, b"rcpt to", _of_recipient, address, parameters))
+    found = _read(session, _of_recipient, address, parameters)
+    if isinstance(found, bytes):
+        yield session.note(refusals.bad_parameter(address, parameters, found))
+    return found
 
 
 class _Refusal(Exception):
@@ -48,21 +57,13 @@ class _Refusal(Exception):
         self.reply = reply
 
 
-def _refused(
-    session: Session,
-    command: bytes,
-    read: "Callable[[Session, bytes, dict[bytes, bytes | None]], Variables]",
-    address: bytes,
-    parameters: bytes,
-) -> "Asking[Variables | bytes]":
+def _read(session: Session, read: "Read", address: bytes, parameters: bytes) -> "Variables | bytes":
     try:
         return read(session, address, commands.parameters(parameters))
     except SyntaxFault:
-        reply = replies.BAD_PARAMETER
+        return replies.BAD_PARAMETER
     except _Refusal as refusal:
-        reply = refusal.reply
-    yield from session.say(3, b"parameter of '%b' refused: " % command, parameters)
-    return reply
+        return refusal.reply
 
 
 def _of_mail(session: Session, sender: bytes, given: "dict[bytes, bytes | None]") -> "Variables":

@@ -8,6 +8,7 @@ import os
 import sys
 import zlib
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from qmailfork.logs import stamps
 
@@ -100,7 +101,8 @@ def _zstandard(path: str, raw: io.BufferedReader) -> io.BufferedIOBase:
         import zstandard  # noqa: PLC0415  # an extra
     except ImportError:
         raise Unreadable(f"{path}: compressed by zstd, and the library zstandard is not installed") from None
-    reader: io.BufferedIOBase = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
+    decompressor: Any = zstandard.ZstdDecompressor()
+    reader: io.BufferedIOBase = decompressor.stream_reader(raw, read_across_frames=True)
     return reader
 
 

@@ -9,6 +9,13 @@ def early_talker() -> Event:
     return Event(b"Reject::SNDR::Early_Talker", HOST, None, 3, b"client spoke before the greeting", replies.EARLY)
 
 
+def bad_parameter(recipient: bytes | None, parameters: bytes, reply: bytes) -> Event:
+    """What MAIL (`recipient` None) or RCPT says for an extension that is turned on cannot be taken."""
+    kind, command = (b"ORIG", b"mail from") if recipient is None else (b"RCPT", b"rcpt to")
+    words = b"parameter of '%b' refused: %b" % (command, clean(parameters))
+    return Event(b"Reject::%b::Bad_Parameter" % kind, ENVELOPE, parameters, 3, words, reply, recipient or b"")
+
+
 def bad_name(recipient: bytes, how: bytes) -> Event:
     """What the client calls itself: `how` is 0 nothing, ! empty, . in badhelo, * by a pattern."""
     words = b"bad helo (%b)" % how

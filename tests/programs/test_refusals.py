@@ -13,6 +13,11 @@ from qmailfork.smtp import replies
 
 MADE: dict[str, tuple[Callable[[bytes], Event], bytes, bytes]] = {
     "early_talker": (lambda octets: refusals.early_talker(), b"Reject::SNDR::Early_Talker", b"554"),
+    "bad_parameter": (
+        lambda octets: refusals.bad_parameter(octets, octets, replies.ASCII_ONLY),
+        b"Reject::RCPT::Bad_Parameter",
+        b"553",
+    ),
     "bad_name": (lambda octets: refusals.bad_name(octets, b"0"), b"Reject::SNDR::Bad_Helo", b"550"),
     "unknown_name": (lambda octets: refusals.unknown_name(octets, b"="), b"Reject::SNDR::DNS_Helo", b"550"),
     "name_later": (lambda octets: refusals.name_later(octets, b"A"), b"Reject::SNDR::DNS_Helo_Temp", b"451"),

@@ -1,0 +1,97 @@
+"""`qmailfork report`: what a log says, in numbers."""
+
+import dataclasses
+import gc
+import json
+import sys
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from qmailfork.cli import surroundings, window
+from qmailfork.logs import files
+
+if TYPE_CHECKING:
+    from qmailfork.logs.reader import Counts
+    from qmailfork.report.tally import Tally
+
+INCOMPLETE, UNREADABLE = 1, 111
+
+
+@click.command()
+@click.argument("logs", nargs=-1, type=click.Path(), metavar="[LOG]...")
+@window.options
+@click.option("--top", type=click.IntRange(1, 1000), default=10, show_default=True, help="Names in each table.")
+@click.option("--width", type=click.IntRange(20, 1000), help="Columns, instead of the terminal's.")
+@click.option("--json", "as_json", is_flag=True, help="Say it in JSON.")
+@surroundings.options
+def report(logs: tuple[str, ...], as_json: bool, **given: Any) -> None:
+    """Count what LOG says: multilog's directories, files, - for standard input.
+
+    Exit status: 0; 1, a file could not be read, or not whole; 2, a wrong argument; 111, nothing could be read.
+    """  # fmt: skip
+    from qmailfork.report import summary  # noqa: PLC0415  # other commands shall not wait for it
+
+    tally, counts = _counted(logs, given)
+    told = summary.of(tally, counts, given["top"])
+    if as_json:
+        click.echo(json.dumps(dataclasses.asdict(told)))
+    else:
+        _show(told, given["width"])
+    for fault in told.faults:
+        click.echo(f"qmailfork report: {fault}", err=True)
+    if told.faults:
+        sys.exit(INCOMPLETE if told.lines["lines"] else UNREADABLE)
+
+
+def _counted(logs: tuple[str, ...], given: dict[str, Any]) -> "tuple[Tally, Counts]":
+    from qmailfork.logs.reader import Reader  # noqa: PLC0415
+    from qmailfork.report.tally import Tally  # noqa: PLC0415
+
+    if not logs and sys.stdin.isatty():
+        raise click.UsageError("name a log, or - for standard input")
+    tally = Tally(surroundings.environment(given["env_dir"], given["pairs"]))
+    try:
+        reader = Reader(logs or (files.STDIN,), given["since"], given["until"])
+    except files.Unreadable as fault:
+        click.echo(f"qmailfork report: {fault}", err=True)
+        sys.exit(UNREADABLE)
+    gc.disable()  # events come by the million, and none of them is a cycle
+    add = tally.add
+    with progress(reader) as told:
+        for when, number, event in told:
+            add(when, number, event)
+    return tally, reader.counts
+
+
+def progress(reader: Any) -> Any:
+    """The `reader` behind a bar on standard error, where that is a terminal and the size is known."""
+    if not reader.size or not sys.stderr.isatty():
+        return nullcontext(reader)
+    bar = click.progressbar(length=reader.size, label="reading", file=sys.stderr, update_min_steps=1 << 20)
+    reader.progress = bar.update
+    return _Behind(bar, reader)
+
+
+class _Behind:
+    def __init__(self, bar: Any, reader: Any) -> None:
+        self._bar = bar
+        self._reader = reader
+
+    def __enter__(self) -> Any:
+        self._bar.__enter__()
+        return self._reader
+
+    def __exit__(self, *fault: Any) -> None:
+        self._bar.__exit__(*fault)
+
+
+def _show(told: Any, width: int | None) -> None:
+    from qmailfork.report import terminal  # noqa: PLC0415
+
+    try:
+        terminal.show(told, sys.stdout, width)
+    except BrokenPipeError:  # a pager that was left
+        sys.stderr.close()
+        sys.exit(0)
