@@ -31,15 +31,15 @@ class Finding(NamedTuple):
 def show(found: list[Finding]) -> None:
     """Each on the terminal, and a line where there are none."""
     for one in found:
-        click.secho(_wrapped("", f"{one.word}: {one.where}: {one.what}"), fg="red" if one.level == ERROR else "yellow")
-        click.echo(_wrapped("  ", one.why))
-        click.echo(_wrapped("  mend: ", one.mend))
+        click.secho(wrapped("", f"{one.word}: {one.where}: {one.what}"), fg="red" if one.level == ERROR else "yellow")
+        click.echo(wrapped("  ", one.why))
+        click.echo(wrapped("  mend: ", one.mend))
     if not found:
         click.secho("nothing found", fg="green")
 
 
-def _wrapped(begins: str, words: str) -> str:
-    """On a terminal as wide as that is; a line for a program that reads it."""
+def wrapped(begins: str, words: str) -> str:
+    """`words` on a terminal, as wide as that is; in one line for a program that reads it."""
     if not sys.stdout.isatty():
         return begins + words
     width = min(shutil.get_terminal_size().columns, WIDEST)

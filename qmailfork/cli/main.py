@@ -7,6 +7,7 @@ from qmailfork.cli.check import check
 from qmailfork.cli.checker import checker
 from qmailfork.cli.explain import explain
 from qmailfork.cli.listen import listen
+from qmailfork.cli.migrate import migrate
 from qmailfork.cli.report import report
 from qmailfork.cli.service import service
 from qmailfork.cli.top import top
@@ -23,5 +24,6 @@ main.add_command(checker)
 main.add_command(explain)
 main.add_command(check)
 main.add_command(service)
+main.add_command(migrate)
 main.add_command(report)
 main.add_command(top)

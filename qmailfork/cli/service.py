@@ -12,10 +12,10 @@ from typing import Any
 import click
 
 from qmailfork.cli.check import of_directory, tell
-from qmailfork.cli.services import scripts, steps, written
+from qmailfork.cli.services import scripts, steps, units, written
 from qmailfork.cli.services.plan import HANDOFF, KINDS, LISTENER, SMTP, SMTPS, STDIO, SUBMISSION, Plan
 from qmailfork.cli.services.settings import File
-from qmailfork.cli.services.supervisors import SUPERVISORS
+from qmailfork.cli.services.supervisors import NAMES, SUPERVISORS, SYSTEMD
 
 INCOMPLETE = 1
 COUNT = click.IntRange(1)
@@ -36,7 +36,7 @@ QUESTIONS = {  # option → what is asked on a terminal where it is not given
 
 @click.command()
 @click.argument("directory", type=click.Path())
-@click.option("--supervisor", type=click.Choice(list(SUPERVISORS)), help="Who runs it.  [default: what is installed]")
+@click.option("--supervisor", type=click.Choice(NAMES), help="Who runs it.  [default: what is installed]")
 @click.option("--kind", type=click.Choice(KINDS), help="tcpserver, the warm listener, or one before the other.")
 @click.option("--wrap", metavar="COMMAND", help="Stand in front of this smtpd.")
 @click.option("--address", default="0", show_default=True, help="Where to listen; 0: at every address.")
@@ -60,7 +60,7 @@ QUESTIONS = {  # option → what is asked on a terminal where it is not given
 @click.option("--check", "checks", is_flag=True, help="Write nothing: say what is wrong with DIRECTORY as it is.")
 @click.option("--json", "as_json", is_flag=True, help="Say it in JSON.")
 def service(directory: str, checks: bool, as_json: bool, yes: bool, overwrite: bool, **given: Any) -> None:
-    """Write a service directory for daemontools, runit or s6.
+    """Write a service directory for daemontools, runit or s6, or a unit for systemd.
 
     What is not given is asked on a terminal. Exit status: 0, written; 1, written, and something is missing on this
     host; 2, not written, or a wrong argument.
@@ -69,7 +69,7 @@ def service(directory: str, checks: bool, as_json: bool, yes: bool, overwrite: b
         tell(of_directory(os.fsencode(directory)), as_json)
     asks = sys.stdin.isatty() and sys.stdout.isatty() and not yes and not as_json
     plan = _plan(os.path.abspath(directory), given, asks)
-    files = scripts.directories(plan)
+    files = units.directory(plan) if plan.supervisor == SYSTEMD else scripts.directories(plan)
     try:
         kept = _kept(files, asks, overwrite)
         names = list(written.write(files, lambda path: path not in kept))
@@ -109,6 +109,8 @@ def _plan(directory: str, given: dict[str, Any], asks: bool) -> Plan:
     told = {name: given[name] for name in PLANNED}
     programs = tuple(dict.fromkeys(_programs()))
     variables = _variables(given)
+    if given["supervisor"] == SYSTEMD and given["kind"] != LISTENER:
+        raise click.UsageError("--supervisor systemd: it hands its socket to the listener; choose --kind listener")
     return Plan(directory, python=sys.executable, programs=programs, wrapped=wrapped, variables=variables, **told)
 
 
@@ -123,7 +125,9 @@ def _defaults(given: dict[str, Any], asks: bool) -> None:
     for name, default in usual.items():
         if given[name] is None:
             ask = asks and name in QUESTIONS
-            choices = {"supervisor": click.Choice(list(SUPERVISORS)), "kind": click.Choice(KINDS)}.get(name)
+            choices = {"supervisor": click.Choice(NAMES), "kind": click.Choice(KINDS)}.get(name)
+            if name == "kind" and given["supervisor"] == SYSTEMD:
+                ask, default = False, LISTENER
             given[name] = click.prompt(QUESTIONS[name], default, type=choices) if ask else default
 
 

@@ -41,18 +41,8 @@ def of_envelopes() -> list[Situation]:
 
 def of_ends() -> list[Situation]:
     """Each way for a checker to end, by each rule for those that fail, and by codes of the site's own."""
-    entries = [
-        "exit 0",
-        "exit 1",
-        "exit 99",
-        "exit 100",
-        "exit 101",
-        "exit 111",
-        "exit 127",
-        "say 100",
-        "die",
-        "absent",
-    ]
+    codes = [f"exit {code}" for code in (0, 1, 99, 100, 101, 111, 126, 127, 255)]
+    entries = [*codes, "say 100", "say 0", "flood", "die", "absent"]
     fails = [{}, {"SMTPEXTFORKFAIL": "defer"}, {"SMTPEXTFORKFAIL": "reject"}, {"SMTPEXTFORKCODES": "1=550,100=450"}]
     return [
         ({FORK: f"fakes/{entry}", **more}, "foo", JOHN, [JOE])
@@ -164,7 +154,7 @@ def hold(home: QmailHome, situations: Sequence[Situation], told: Sequence[dict[s
 def test_what_is_told_is_what_happens(home: QmailHome) -> None:
     home.control(**CONTROLS)
     situations = of_envelopes() + of_ends() + of_lists() + of_switches()
-    assert len(situations) > 80
+    assert len(situations) > 90
     told = asked(home, tcprules(home.path, rules(situations), "told"), situations)
     assert {True, False} == {one["accepted"] for one in told}
     assert hold(home, situations, told) == []

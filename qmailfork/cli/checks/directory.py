@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from qmailfork.cli.checks.chain import LISTEN, Chain
+from qmailfork.cli.checks.chain import LISTEN, Chain, words_of
 from qmailfork.cli.checks.shell import Script
 from qmailfork.cli.finding import ERROR, WARNING, Finding
 from qmailfork.conversation.settings import ControlFault
@@ -144,8 +144,25 @@ def _octets(file: Path) -> bytes:
         raise Unreadable(f"{file}: {fault.strerror}") from None
 
 
+def _unit(file: Path, text: str) -> Started:
+    """What systemd would start, and as whom (systemd.exec(5))."""
+    script = Started(file, "")
+    for line in text.replace("\\\n", " ").split("\n"):
+        name, _, value = line.partition("=")
+        if name == "ExecStart":
+            script.words = words_of(value.lstrip("-@:+!"))
+        elif name == "User":
+            script.user = value.strip()
+        elif name == "Environment":
+            script.values.update({pair.partition("=")[0]: pair.partition("=")[2] for pair in words_of(value)})
+    script.environment.update(script.values)
+    return script
+
+
 def _read(file: Path) -> Started:
     text = _octets(file).decode(errors="surrogateescape")
+    if file.suffix == ".service":
+        return _unit(file, text)
     script = Started(file, text)
     if script.interpreter and not script.interpreter.split()[0].endswith("sh"):
         script.words = []

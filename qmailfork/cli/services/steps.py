@@ -7,7 +7,7 @@ import shutil
 import sys
 
 from qmailfork.cli.services.plan import HANDOFF, LISTENER, Plan
-from qmailfork.cli.services.supervisors import PACKAGES, SUPERVISORS
+from qmailfork.cli.services.supervisors import PACKAGES, SUPERVISORS, SYSTEMD
 
 DEBIAN, FREEBSD = 0, 1
 HANDOFF_MADE = "make -C contrib/handoff install"
@@ -15,6 +15,8 @@ HANDOFF_MADE = "make -C contrib/handoff install"
 
 def programs(plan: Plan) -> list[str]:
     """What the service runs, besides qmailfork's own."""
+    if plan.supervisor == SYSTEMD:
+        return ["tcprules", "envdir"]
     needs = ["tcprules", *SUPERVISORS[plan.supervisor].needs]
     if plan.kind != LISTENER:
         needs.insert(0, "tcpserver")
@@ -25,7 +27,7 @@ def missing(plan: Plan) -> dict[str, str]:
     """What is not there, and the command that brings it."""
     absent = [name for name in programs(plan) if shutil.which(name, path=f"{plan.path}:{os.defpath}") is None]
     found = {name: HANDOFF_MADE if name == "qmailfork-handoff" else _installing(name) for name in absent}
-    for user in dict.fromkeys(filter(None, (plan.user, plan.log_user))):
+    for user in dict.fromkeys(filter(None, (plan.user, plan.log_user if plan.supervisor != SYSTEMD else ""))):
         if not _is_user(user):
             found[f"user {user}"] = _adding(user)
     return found
@@ -56,12 +58,15 @@ def _is_user(name: str) -> bool:
 
 def following(plan: Plan, compiled: bool) -> list[str]:
     """Commands, in their order, that bring the service up."""
-    supervisor = SUPERVISORS[plan.supervisor]
     quoted = shlex.quote(plan.directory)
     commands = _controls(plan)
     if not compiled:
         commands.append(f"make -C {quoted}")
     commands.append(f"qmailfork check {quoted}")
+    if plan.supervisor == SYSTEMD:
+        units = " ".join(shlex.quote(f"{plan.directory}/{plan.title}.{kind}") for kind in ("service", "socket"))
+        return [*commands, f"systemctl enable {units}", f"systemctl start {plan.title}.socket {plan.title}.service"]
+    supervisor = SUPERVISORS[plan.supervisor]
     place = next((there for there in supervisor.scanned if os.path.isdir(there)), supervisor.scanned[0])
     for directory in (plan.warm, plan.directory) if plan.kind == HANDOFF else (plan.directory,):
         link = f"{place}/{os.path.basename(directory)}"

@@ -70,6 +70,8 @@ SUPERVISORS = {
         told=" >&3 3>&-",
     ),
 }
+SYSTEMD = "systemd"
+NAMES = [*SUPERVISORS, SYSTEMD]
 PACKAGES = {  # program → what brings it on Debian and on FreeBSD
     **dict.fromkeys(("tcpserver", "tcprules"), ("ucspi-tcp", "ucspi-tcp")),
     **dict.fromkeys(SUPERVISORS["daemontools"].needs, ("daemontools", "daemontools")),

@@ -1,0 +1,1 @@
+"""Other programs' configurations, read and said again in qmailfork's words."""
