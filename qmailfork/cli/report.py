@@ -24,6 +24,7 @@ INCOMPLETE, UNREADABLE = 1, 111
 @window.options
 @click.option("--top", type=click.IntRange(1, 1000), default=10, show_default=True, help="Names in each table.")
 @click.option("--width", type=click.IntRange(20, 1000), help="Columns, instead of the terminal's.")
+@click.option("--html", "page", type=click.Path(dir_okay=False), help="Write a page instead of tables.")
 @click.option("--json", "as_json", is_flag=True, help="Say it in JSON.")
 @surroundings.options
 def report(logs: tuple[str, ...], as_json: bool, **given: Any) -> None:
@@ -37,6 +38,8 @@ def report(logs: tuple[str, ...], as_json: bool, **given: Any) -> None:
     told = summary.of(tally, counts, given["top"])
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(told)))
+    elif given["page"]:
+        _write(told, given["page"])
     else:
         _show(told, given["width"])
     for fault in told.faults:
@@ -95,3 +98,15 @@ def _show(told: Any, width: int | None) -> None:
     except BrokenPipeError:  # a pager that was left
         sys.stderr.close()
         sys.exit(0)
+
+
+def _write(told: Any, path: str) -> None:
+    try:
+        from qmailfork.report import page  # noqa: PLC0415
+    except ImportError:
+        surroundings.fail("--html", "needs the library jinja2 (pip install 'qmailfork[report]')")
+    try:
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(page.page(told))
+    except OSError as fault:
+        surroundings.fail("--html", f"{path}: {fault.strerror}")

@@ -89,6 +89,13 @@ def test_sixty_columns_without_a_terminal(tmp_path: Path) -> None:
     assert "█" not in call(f"{tmp_path}/log", PYTHONIOENCODING="ascii").stdout.decode("ascii")
 
 
+def test_a_page(tmp_path: Path) -> None:
+    assert call("--html", f"{tmp_path}/page.html", given=day()).stdout == b""
+    assert "/<wbr>bin/<wbr>softfail" in (tmp_path / "page.html").read_text()
+    done = call("--html", f"{tmp_path}/absent/page.html", given=day())
+    assert (done.returncode, b"No such file" in done.stderr, b"Traceback" in done.stderr) == (2, True, False)
+
+
 def test_one_sentence_and_no_traceback(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     (tmp_path / "rubbish").write_bytes(bytes(range(256)) * 100)
