@@ -48,7 +48,7 @@ def converse(settings: Settings, peer: Peer) -> "Asking[Ending]":
     """One session from greeting to end."""
     session = Session(settings, peer)
     yield from announce(session)
-    if settings.tls and settings.tls.at_once and not (yield from _secure(session)):
+    if settings.tls and settings.tls.at_once and not (yield from secure(session)):
         return Ending(b"", 1)
     early = yield from early_talker(session)
     if early:
@@ -165,7 +165,7 @@ def greeted(session: Session, argument: bytes, extended: bool) -> None:
     session.helo, session.extended, session.held = argument, extended, {}
 
 
-def _secure(session: Session) -> "Asking[bool]":
+def secure(session: Session) -> "Asking[bool]":
     """TLS with the first octet, where it is not there already: whether it came to it."""
     from qmailfork.conversation import encryption  # noqa: PLC0415  # a session in plain has no use for it
 

@@ -45,6 +45,15 @@ def told(session: Session, sender: bytes, parameters: bytes) -> "Asking[Variable
     return (yield from extensions.mail(session, sender, parameters))
 
 
+def in_plain(session: Session) -> "Asking[bytes]":
+    """The refusal of MAIL where TLS is required and there is none, empty elsewhere."""
+    tls = session.settings.tls
+    if not tls or not tls.required or session.secured:
+        return b""
+    yield session.note(events.tls_missing())
+    return replies.TLS_REQUIRED
+
+
 def unidentified(session: Session) -> "Asking[bytes]":
     """The refusal of MAIL from a client that has yet to say who it is, empty where it need not."""
     if not session.settings.auth or not session.settings.auth.required or session.user is not None:
@@ -55,11 +64,7 @@ def unidentified(session: Session) -> "Asking[bytes]":
 
 def accept(session: Session, argument: bytes) -> "Asking[bytes]":
     """The reply to MAIL with this `argument`."""
-    tls = session.settings.tls
-    if tls and tls.required and not session.secured:
-        yield session.note(events.tls_missing())
-        return replies.TLS_REQUIRED
-    refusal = yield from unidentified(session)
+    refusal = (yield from in_plain(session)) or (yield from unidentified(session))
     if refusal:
         return refusal
     found = yield from admit(session, argument)

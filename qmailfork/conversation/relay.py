@@ -4,13 +4,14 @@ The child hears one command at a time, each in the form that a client that behav
 recipient that is refused here. Its replies are the client's, but for what it offers and a checker could not see into.
 Control files that are there apply before the checkers, in our words, so that none runs for a recipient in vain.
 A client that logged in to the child is a relay client from there on: the child alone judges where it may send. With
-an AUTH of ours it logs in here, and the child starts anew with RELAYCLIENT.
+an AUTH of ours it logs in here, and the child starts anew with RELAYCLIENT; so it does after a STARTTLS of ours.
 """
 
 from qmailfork.conversation import checking, dialogue, message, origin, recipient
+from qmailfork.conversation.child import Child, Closed, Lost, command
 from qmailfork.conversation.dialogue import STEPS, Quit
-from qmailfork.conversation.requests import Ending, Hear, Start, Tell, Tunnel
-from qmailfork.conversation.session import Gone, Session
+from qmailfork.conversation.requests import Ending
+from qmailfork.conversation.session import Session
 from qmailfork.conversation.settings import Settings
 from qmailfork.programs import events
 from qmailfork.programs.peer import Peer
@@ -26,88 +27,13 @@ if TYPE_CHECKING:
 REQUIRETLS = b"REQUIRETLS"
 
 
-class Lost(Exception):
-    """The child cannot be spoken with (any more); `condition` is the log's word for why."""
-
-    def __init__(self, condition: bytes) -> None:
-        self.condition = condition
-
-
-class Closed(Exception):
-    """The child closes the connection with this `reply`."""
-
-    def __init__(self, reply: bytes) -> None:
-        self.reply = reply
-
-
-class Child:
-    """The smtpd behind, in one session: what it `offers`; whether what it hides was `reported`."""
-
-    __slots__ = ("_heard", "_seconds", "offers", "reported", "session")
-
-    def __init__(self, session: Session) -> None:
-        self.session = session
-        self.reported = False
-        self.offers: frozenset[bytes] = frozenset()
-        self._heard = b""
-        self._seconds = session.settings.child_seconds
-
-    def start(self) -> "Asking[bytes]":
-        """Its greeting. Raises Lost, Closed."""
-        reason = yield Start(list(self.session.settings.wrapped), self.session.variables)
-        if reason:
-            raise Lost(b"Exec")
-        return (yield from self.reply())
-
-    def again(self) -> "Asking[None]":
-        """Start it once more, with what is known of the client now. Raises Lost, Closed."""
-        yield from self.tell(b"QUIT\r\n")
-        self._heard = b""
-        said = yield from self.start()
-        if replies.is_positive(said) and self.session.helo is not None:
-            said = yield from self.ask(_line(EHLO if self.session.extended else HELO, self.session.helo))
-        if not replies.is_positive(said):
-            raise Lost(b"Protocol")
-
-    def ask(self, line: bytes, patience: int = 1) -> "Asking[bytes]":
-        """Its reply to a command, for which it has `patience` times the usual time. Raises Lost, Closed.
-
-        What it said before it was asked would be taken for the reply, and each reply for the next one's.
-        """
-        if self._heard:
-            yield from self.reply()
-            raise Lost(b"Protocol")
-        yield from self.tell(line + b"\r\n")
-        return (yield from self.reply(patience))
-
-    def tell(self, octets: bytes) -> "Asking[bool]":
-        """Whether it took the octets; one that did not may still have something to say."""
-        takes: bool = yield Tell(octets, self._seconds)
-        return takes
-
-    def reply(self, patience: int = 1) -> "Asking[bytes]":
-        """What it says next. Raises Lost; Closed for a 421."""
-        try:
-            while (found := client.reply(self._heard)) is None:
-                block = yield Hear(self._seconds * patience)
-                if block is None:
-                    raise Lost(b"Timeout")
-                if not block:
-                    raise Lost(b"Gone")
-                self._heard += block
-        except client.Nonsense:
-            raise Lost(b"Protocol") from None
-        reply, self._heard = found
-        if reply.startswith(client.CLOSING):
-            raise Closed(reply)
-        return reply
-
-
 def converse(settings: Settings, peer: Peer) -> "Asking[Ending]":
     """One session from greeting to end."""
     session = Session(settings, peer)
     child = Child(session)
     yield from dialogue.announce(session)
+    if settings.tls and settings.tls.at_once and not (yield from dialogue.secure(session)):
+        return Ending(b"", 1)
     early = yield from dialogue.early_talker(session)
     if early:
         return early
@@ -130,7 +56,7 @@ def _obey(child: Child, line: bytes) -> "Asking[bytes]":
     if b"\0" in line:
         yield from session.say(3, b"NUL in a command: ", dialogue.tellable(session, line))
         return replies.SYNTAX
-    if not verb.isalnum() or (verb in client.BLIND and verb not in session.settings.blind):
+    if not verb.isalnum() or (verb in client.BLIND and not _passes(session, verb)):
         yield from session.say(3, b"not handed on: ", dialogue.tellable(session, verb))
         return replies.UNIMPLEMENTED
     step = STEPS[session.state].get(verb, session.state)
@@ -145,16 +71,16 @@ def _obey(child: Child, line: bytes) -> "Asking[bytes]":
     return reply
 
 
+def _passes(session: Session, verb: bytes) -> bool:
+    return verb in session.settings.blind or (verb == STARTTLS and session.settings.tls is not None)
+
+
 def _pass(child: Child, verb: bytes, argument: bytes) -> "Asking[bytes]":
     """A command that concerns the child alone."""
-    reply = yield from child.ask(_line(verb, argument))
+    reply = yield from child.ask(command(verb, argument))
     if reply.startswith(b"3"):
         raise Lost(b"Protocol")
     return reply
-
-
-def _line(verb: bytes, argument: bytes) -> bytes:
-    return verb.upper() + (b" " + client.clean(argument) if argument else b"")
 
 
 def _hello(child: Child, verb: bytes, argument: bytes) -> "Asking[bytes]":
@@ -166,10 +92,14 @@ def _hello(child: Child, verb: bytes, argument: bytes) -> "Asking[bytes]":
     if verb == HELO:
         return reply
     child.offers = client.offers(reply)
-    reply, hidden = client.extensions(reply, session.settings.blind)
+    reply, hidden = client.extensions(reply, frozenset() if session.secured else session.settings.blind)
     if hidden and not child.reported:
         child.reported = True
         yield session.note(events.child_hidden(hidden))
+    if session.settings.tls:
+        from qmailfork.conversation import relaytls  # noqa: PLC0415  # likewise
+
+        reply = yield from relaytls.offer(session, session.settings.tls, reply)
     auth = session.settings.auth
     if auth and auth.mechanisms:
         from qmailfork.conversation import relaylogin  # noqa: PLC0415  # few wrap an smtpd without AUTH
@@ -180,7 +110,7 @@ def _hello(child: Child, verb: bytes, argument: bytes) -> "Asking[bytes]":
 
 def _mail(child: Child, verb: bytes, argument: bytes) -> "Asking[bytes]":
     session = child.session
-    refusal = yield from origin.unidentified(session)
+    refusal = (yield from origin.in_plain(session)) or (yield from origin.unidentified(session))
     if refusal:
         return refusal
     found = yield from origin.admit(session, argument)
@@ -264,18 +194,13 @@ def _quit(child: Child, verb: bytes, argument: bytes) -> "Asking[bytes]":
 def _login(child: Child, verb: bytes, argument: bytes) -> "Asking[bytes]":
     from qmailfork.conversation import relaylogin  # noqa: PLC0415  # few log in
 
-    return (yield from relaylogin.accept(child, _line(verb, argument), argument))
+    return (yield from relaylogin.accept(child, command(verb, argument), argument))
 
 
-def _go_blind(child: Child, verb: bytes, argument: bytes) -> "Asking[bytes]":
-    """STARTTLS where the site lets it through: from here on nothing is seen, and nothing checked."""
-    session = child.session
-    reply = yield from _pass(child, verb, argument)
-    if not replies.is_positive(reply):
-        return reply
-    yield session.note(events.child_blind())
-    yield Tunnel(reply, session.settings.seconds)
-    raise Gone
+def _start_tls(child: Child, verb: bytes, argument: bytes) -> "Asking[bytes]":
+    from qmailfork.conversation import relaytls  # noqa: PLC0415  # a session in plain has no use for it
+
+    return (yield from relaytls.start(child, command(verb, argument), argument))
 
 
 _HANDLERS: "dict[bytes, Callable[[Child, bytes, bytes], Asking[bytes]]]" = {
@@ -287,5 +212,5 @@ _HANDLERS: "dict[bytes, Callable[[Child, bytes, bytes], Asking[bytes]]]" = {
     RSET: _reset,
     QUIT: _quit,
     AUTH: _login,
-    STARTTLS: _go_blind,
+    STARTTLS: _start_tls,
 }

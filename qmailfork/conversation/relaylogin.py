@@ -11,7 +11,7 @@ from qmailfork.smtp import client, replies
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from qmailfork.conversation.relay import Child
+    from qmailfork.conversation.child import Child
     from qmailfork.conversation.requests import Asking
 
 CANCEL = b"*"  # RFC 4954 section 4

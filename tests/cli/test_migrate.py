@@ -224,6 +224,50 @@ def test_spamdyke_in_a_run_script_and_files_that_include_files(tmp_path: Path) -
     assert rules(tmp_path) == ['10.1.:allow,RELAYCLIENT=""', "=.a.example:allow", "=a.example:allow", ":allow"]
 
 
+@pytest.mark.parametrize(
+    ("name", "address", "allowed", "relays"),
+    [
+        ("mx.spam.example", "=.spam.example", False, False),
+        ("spam.example", "=spam.example", False, False),
+        ("good.spam.example", "=good.spam.example", True, False),
+        ("mx.ours.example", "=.ours.example", True, True),
+        ("notspam.example", "", True, False),
+    ],
+)
+def test_names_of_clients(tmp_path: Path, name: str, address: str, allowed: bool, relays: bool) -> None:
+    text = (
+        "rdns-blacklist-entry=.Spam.example\nrdns-whitelist-entry=good.spam.example\nrdns-relay-entry=.ours.example\n"
+    )
+    assert notes(tmp_path, 0, spamdyke=text) == []
+    argv = qmailfork("explain", "--json", "--rules", "out/tcp.smtp", "--ip", "192.0.2.7", "--host", name, "--to", JOE)
+    done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, check=False)
+    rule = json.loads(done.stdout)["rule"]
+    assert (rule["address"], rule["allowed"], "RELAYCLIENT" in rule["sets"]) == (address, allowed, relays)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("filter-level=reject-all", [":deny"]),
+        ("filter-level=allow-all\nip-relay-entry=10.1.\nmax-recipients=0", ['10.1.:allow,RELAYCLIENT=""', ":allow"]),
+        ("access-file=list", ["10.1.2.:deny", "10.1.3.:deny", ":allow"]),
+        ("graylist-level=only-create-dir\ngraylist-dir=/g\ngraylist-exception-ip-entry=10.1.", [
+            f'10.1.:allow,SMTPEXTFORK="{CHECKERS}/softfail"', ":allow",
+        ]),
+    ],
+)  # fmt: skip
+def test_rules_that_come_of_levels(tmp_path: Path, text: str, expected: list[str]) -> None:
+    (tmp_path / "list").write_text("10.1.2.0/23:deny\n")
+    assert all(note["kind"] == "differs" for note in notes(tmp_path, 0, spamdyke=f"{text}\n"))
+    assert rules(tmp_path) == expected
+
+
+def test_local_domains_are_those_of_rcpthosts(tmp_path: Path) -> None:
+    assert notes(tmp_path, 0, spamdyke="local-domains-file=/var/qmail/control/rcpthosts\n") == []
+    found = notes(tmp_path, 0, spamdyke="local-domains-file=/etc/domains\nlocal-domains-entry=a.example\n")
+    assert [note["where"] for note in found] == ["spamdyke:1", "spamdyke:2"]
+
+
 def test_values_taken_back(tmp_path: Path) -> None:
     text = "ip-blacklist-entry=10.1.2.3\nip-blacklist-entry=10.1.2.4\nip-blacklist-entry=!10.1.2.3\nmax-recipients=1\n"
     assert notes(tmp_path, 0, spamdyke=f"{text}max-recipients=!!!\nreject-unresolvable-rdns=no\nlog-level=info\n") == []

@@ -48,7 +48,7 @@ def _set(options: Options, name: str, value: Line) -> None:
 def _take(plan: Plan, name: str, values: list[Line]) -> None:
     """One option with all its values."""
     stem, _, kind = name.rpartition("-")
-    if kind in ("entry", "file") and stem in spamdykelists.LISTS:
+    if kind in ("entry", "file") and stem in spamdykelists.LISTS and name not in spamdykeoptions.OPTIONS:
         for value in values:
             spamdykelists.take(plan, stem, name, value, kind == "file")
     elif not values or name in NEEDLESS:

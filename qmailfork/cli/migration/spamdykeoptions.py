@@ -104,6 +104,7 @@ OPTIONS: dict[str, Taker] = {
     **dict.fromkeys(LEVELS, _level),
     "reject-empty-rdns": _unnamed,
     "reject-missing-sender-mx": _sender_domain,
+    "local-domains-file": _local_file,
     "qmail-rcpthosts-file": _local_file,
     "qmail-morercpthosts-cdb": _local_file,
     "access-file": spamdykelists.access,
