@@ -118,6 +118,8 @@ def listen(**given: Any) -> None:
         null = spawn.seal()
         listening = bind(given)
         metrics = measure(given["metrics"])
+        if given["look_up_host"] or given["ident"] or given["local_name"] is None:
+            _bring_names()
         become(given["uid"], given["gid"], given["from_environment"])
         told = options(given)
         rehearse(told)
@@ -188,6 +190,14 @@ def rehearse(told: Options) -> None:
     Rules(told.rules, told.rules_optional)
     if told.loop == "uvloop" and importlib.util.find_spec("uvloop") is None:
         raise Fatal("--loop: uvloop is not installed")
+
+
+def _bring_names() -> None:
+    """Load what look-ups need while we surely may read it. Raises Fatal."""
+    try:
+        importlib.import_module("qmailfork.drivers.worker.visit")
+    except ImportError as fault:
+        raise Fatal(f"dnspython, which looks names up (-h, -r, no -l): {fault}") from None
 
 
 def become(uid: int | None, gid: int | None, from_environment: bool) -> None:
