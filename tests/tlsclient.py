@@ -4,15 +4,22 @@ import ssl
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 from tests.smtpclient import Client
-from tests.support import QmailHome
 
 NAME = "mail.joedomain.net"
 
 
+class Home(Protocol):
+    """Whatever has a control directory."""
+
+    @property
+    def path(self) -> Path: ...
+
+
 def certificate(
-    home: QmailHome,
+    home: Home,
     name: str = NAME,
     file: str = "servercert.pem",
     key: str = "serverkey.pem",
@@ -34,7 +41,7 @@ def certificate(
     return control / file
 
 
-def expired(home: QmailHome) -> None:
+def expired(home: Home) -> None:
     """A certificate whose time is over."""
     trusted = certificate(home)
     control = home.path / "control"

@@ -14,6 +14,7 @@ from tests.bench.schemes import over_listener
 from tests.servers import REFERENCE, in_namespace, reference_there
 from tests.smtpclient import Client
 from tests.support import PYTHON, qmailfork, running, wait_for
+from tests.tlsclient import certificate, over_tls
 from tests.ucspi import Server, listening
 
 SOURCE = shutil.which("smtp-source") or shutil.which("smtp-source", path="/usr/sbin")
@@ -21,7 +22,9 @@ NAMES = ("-H", "-R", "-l", "mail.joedomain.net")
 MESSAGES = 2000
 LARGE = 20_000_000
 IDLE = 10_000
-SESSIONS_BUDGET, HANDOFF_BUDGET, CHECKER_BUDGET, LARGE_BUDGET, IDLE_BUDGET = 2.0, 0.9, 0.85, 3.0, 12.0
+SECURE = 1000
+SESSIONS_BUDGET, HANDOFF_BUDGET, CHECKER_BUDGET, LARGE_BUDGET = 2.0, 0.9, 0.85, 3.0
+IDLE_BUDGET, SECURE_BUDGET = 12.0, 60.0  # KiB
 RECIPIENTS = 20
 
 
@@ -127,20 +130,38 @@ def resident_kib(server: Server) -> int:
     return sum(int(text.partition("\nPss:")[2].split()[0]) for text in maps)
 
 
-def idle(place: Place) -> Row:
-    """Memory of sessions that have greeted and say no more, and how soon one more is greeted."""
+def held(place: Place, number: int, open_one: Callable[[Server], Client]) -> tuple[float, float]:
+    """KiB that each of so many open sessions takes, and the seconds until one more is open."""
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    number = min(IDLE, most - 1000)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     with ExitStack() as stack:
         server = stack.enter_context(warm(place, "-c", str(number + 100), "-b", "4096"))
-        greeted(stack, server, 100)
+
+        def take(more: int) -> None:
+            for _ in range(more):
+                stack.enter_context(open_one(server))
+
+        take(100)
         before = resident_kib(server)
-        greeted(stack, server, number - 100)
+        take(number - 100)
         each = (resident_kib(server) - before) / (number - 100)
         began = time.perf_counter()
-        greeted(stack, server, 1)
-        took = time.perf_counter() - began
+        take(1)
+        return each, time.perf_counter() - began
+
+
+def greeted(server: Server) -> Client:
+    """A client that has said EHLO."""
+    client = server.connect()
+    client.reply()
+    client.command("EHLO foo")
+    return client
+
+
+def idle(place: Place) -> Row:
+    """Memory of sessions that have greeted and say no more, and how soon one more is greeted."""
+    number = min(IDLE, resource.getrlimit(resource.RLIMIT_NOFILE)[1] - 1000)
+    each, took = held(place, number, greeted)
     return Row(
         f"{number} idle sessions, listener", f"{each:.1f} KiB each", "-", "-",
         f"one more is greeted in {milliseconds(took)}", f"≤ {IDLE_BUDGET:g} KiB each, ≤ 100 ms",
@@ -148,12 +169,22 @@ def idle(place: Place) -> Row:
     )  # fmt: skip
 
 
-def greeted(stack: ExitStack, server: Server, number: int) -> None:
-    """So many clients that have said EHLO."""
-    for _ in range(number):
-        client: Client = stack.enter_context(server.connect())
-        client.reply()
+def secure(place: Place) -> Row:
+    """Memory of sessions under TLS that have greeted and say no more."""
+    trusted = certificate(place)
+
+    def open_one(server: Server) -> Client:
+        client = greeted(server)
+        client.command("STARTTLS")
+        client = over_tls(client, trusted)
         client.command("EHLO foo")
+        return client
+
+    each, took = held(place, SECURE, open_one)
+    return Row(
+        f"{SECURE} sessions under TLS, listener", f"{each:.1f} KiB each", "-", "-",
+        f"one more is there in {milliseconds(took)}", f"< {SECURE_BUDGET:g} KiB each", each < SECURE_BUDGET,
+    )  # fmt: skip
 
 
 def growth(place: Place) -> Row:
@@ -196,4 +227,5 @@ ROWS: dict[str, Callable[[Place], Row]] = {
     ),
     "listener-memory": growth,
     "listener-idle": idle,
+    "listener-tls": secure,
 }
