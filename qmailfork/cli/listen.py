@@ -116,9 +116,12 @@ def listen(**given: Any) -> None:
     """  # fmt: skip
     try:
         null = spawn.seal()
-        listening = bind(given)
+        uid, gid = account(given)
+        listening = bind(given, uid)
         metrics = measure(given["metrics"])
-        become(given["uid"], given["gid"], given["from_environment"])
+        if given["look_up_host"] or given["ident"] or given["local_name"] is None:
+            _bring_names()
+        become(uid, gid)
         told = options(given)
         rehearse(told)
         listener = Listener(listening, told, null, metrics)
@@ -135,8 +138,8 @@ def listen(**given: Any) -> None:
     sys.exit(listener.run())
 
 
-def bind(given: dict[str, Any]) -> Sockets:
-    """The sockets to listen on. Raises sockets.BindFault."""
+def bind(given: dict[str, Any], uid: int | None) -> Sockets:
+    """The sockets to listen on; that of --handoff is the user's who serves, `uid`. Raises sockets.BindFault."""
     if given["host"] is None and given["handoff"] is None:
         raise click.UsageError("HOST and PORT are missing")
     if given["host"] is not None and given["port"] is None:
@@ -144,7 +147,8 @@ def bind(given: dict[str, Any]) -> Sockets:
     tcp = []
     if given["host"] is not None:
         tcp = sockets.listen(given["host"], given["port"], given["backlog"], not given["delay"])
-    handoff = sockets.listen_unix(given["handoff"], given["backlog"]) if given["handoff"] is not None else None
+    place = given["handoff"]
+    handoff = sockets.listen_unix(place, given["backlog"], uid) if place is not None else None
     return Sockets(tcp, handoff)
 
 
@@ -190,13 +194,26 @@ def rehearse(told: Options) -> None:
         raise Fatal("--loop: uvloop is not installed")
 
 
-def become(uid: int | None, gid: int | None, from_environment: bool) -> None:
-    """Change to the user and group that -u, -g or -U say. Raises OSError, ValueError."""
-    if from_environment:
-        try:
-            uid, gid = int(os.environ["UID"]), int(os.environ["GID"])
-        except (KeyError, ValueError):
-            raise ValueError("-U: $UID and $GID are not both set to numbers") from None
+def _bring_names() -> None:
+    """Load what look-ups need while we surely may read it. Raises Fatal."""
+    try:
+        importlib.import_module("qmailfork.drivers.worker.visit")
+    except ImportError as fault:
+        raise Fatal(f"dnspython, which looks names up (-h, -r, no -l): {fault}") from None
+
+
+def account(given: dict[str, Any]) -> tuple[int | None, int | None]:
+    """The ids of user and group that -u, -g or -U say; None: as we are. Raises ValueError."""
+    if not given["from_environment"]:
+        return given["uid"], given["gid"]
+    try:
+        return int(os.environ["UID"]), int(os.environ["GID"])
+    except (KeyError, ValueError):
+        raise ValueError("-U: $UID and $GID are not both set to numbers") from None
+
+
+def become(uid: int | None, gid: int | None) -> None:
+    """Change to this user and group. Raises OSError."""
     if gid is not None:
         os.setgroups([gid])
         os.setgid(gid)

@@ -53,7 +53,7 @@ QUESTIONS = {  # option → what is asked on a terminal where it is not given
 @click.option("--certificate", type=click.Path(), help="For TLS.  [default: control/servercert.pem, if there]")
 @click.option("--key", type=click.Path(), help="Its key.  [default: control/serverkey.pem]")
 @click.option("--smtps", is_flag=True, help="TLS from the first octet.")
-@click.option("--submission", is_flag=True, help="For our own users: no mail without TLS.")
+@click.option("--submission", is_flag=True, help="For our own users: no mail without TLS and AUTH.")
 @click.option("--set", "pairs", metavar="NAME=VALUE", multiple=True, help="One more variable of env/.")
 @click.option("--yes", is_flag=True, help="Ask nothing: what is not given has its default.")
 @click.option("--overwrite", is_flag=True, help="Replace files that differ, without asking.")
@@ -141,13 +141,19 @@ def _variables(given: dict[str, Any]) -> dict[str, str]:
         if given[option]:
             found[name] = os.path.abspath(given[option])
     if given["submission"]:
-        found["FORCETLS"] = "1"
+        program = f"{_place_of(steps.CHECKPASSWORD)}/{steps.CHECKPASSWORD}"
+        found |= {"FORCETLS": "1", "SMTPAUTH": "!", "QMAILFORK_CHECKPASSWORD": f"{program} {steps.PASSWORDS}"}
     for pair in given["pairs"]:
         name, equals, value = pair.partition("=")
         if not equals or not name or "/" in name or name.startswith(".") or UNFIT.search(pair):
             raise click.UsageError(f"--set: {pair!r} is not NAME=VALUE")
         found[name] = value
     return found
+
+
+def _place_of(program: str) -> str:
+    """The directory of one of qmailfork's own programs."""
+    return next((place for place in _programs() if os.path.exists(f"{place}/{program}")), "/usr/local/bin")
 
 
 def _installed() -> str:

@@ -72,14 +72,19 @@ def _bind(sock: socket.socket, address: tuple[object, ...], backlog: int, nodela
             return sock
 
 
-def listen_unix(path: str, backlog: int) -> socket.socket:
-    """A Unix socket that listens at `path`, in the place of one that may be there. Raises BindFault."""
+def listen_unix(path: str, backlog: int, owner: int | None = None) -> socket.socket:
+    """A Unix socket that listens at `path`, in the place of one that may be there; only `owner` may connect.
+
+    `owner` is a user id, our own where it is None. Raises BindFault.
+    """
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     draft = f"{path}.{os.getpid()}"
     mask = os.umask(0o177)
     try:
         sock.bind(draft)
         sock.listen(backlog)
+        if owner is not None:
+            os.chown(draft, owner, -1, follow_symlinks=False)
         os.rename(draft, path)  # at no moment is there no socket
     except OSError as fault:
         sock.close()

@@ -1,8 +1,10 @@
 """`qmailfork service`: what it writes serves mail under the supervisors it is written for."""
 
+import base64
 import json
 import os
 import pty
+import smtplib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -237,3 +239,41 @@ def test_a_few_answers_on_a_terminal_of_60_columns(place: Place) -> None:
     (directory / "run").write_text("mine\n")
     assert "differs: replace it?" in answered(argv, f"s6\nlistener\n2525\n{place.home}\nroot\n/bin/true\nn\n", 60)
     assert (directory / "run").read_text() == "mine\n"
+
+
+def test_submission_wants_auth(place: Place) -> None:
+    """The commands that it tells are run as they are; then joe logs in, and nobody sends without that."""
+    told = json.loads(place.call("smtpd", "--supervisor", "daemontools", "--submission", "--json").stdout)
+    env = place.path / "smtpd" / "env"
+    assert [(env / name).read_text().partition("\n")[0] for name in ("FORCETLS", "SMTPAUTH")] == ["1", "!"]
+    adds = next(command for command in told["next"] if "--add" in command)
+    environment = os.environ | {"PATH": place.search}
+    subprocess.run(["sh", "-c", adds], env=environment, input=b"secret\n", check=True, capture_output=True)
+    certified(place.home / "control")
+    with supervision("daemontools", place.path / "service", place.path / "smtpd", path=place.search):
+        place.client().close()
+        for password, code in (("wrong", 535), ("secret", 235)):
+            with smtplib.SMTP("127.0.0.1", place.port, timeout=30) as client:
+                client.starttls()
+                client.ehlo()
+                assert client.mail("joe@joedomain.net")[0] == 530, place.log("smtpd")
+                assert login(client, password) == code, place.log("smtpd")
+        assert not [command for command in again(place) if "--add" in command or "servercert" in command]
+
+
+def certified(control: Path) -> None:
+    """A certificate of its own, where the server looks for it."""
+    argv = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+            "-subj", "/CN=mail.joedomain.net"]  # fmt: skip
+    argv += ["-keyout", str(control / "serverkey.pem"), "-out", str(control / "servercert.pem")]
+    subprocess.run(argv, check=True, capture_output=True)
+
+
+def login(client: smtplib.SMTP, password: str) -> int:
+    return client.docmd("AUTH PLAIN", base64.b64encode(f"\0joe\0{password}".encode()).decode())[0]
+
+
+def again(place: Place) -> list[str]:
+    """What is still to be done."""
+    told = place.call("smtpd", "--supervisor", "daemontools", "--submission", "--json").stdout
+    return list(json.loads(told)["next"])

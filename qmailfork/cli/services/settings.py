@@ -49,6 +49,8 @@ ABOUT = {
     "CERTFILE": "The certificate with its chain, in PEM.",
     "KEYFILE": "The certificate's key, readable to the user that serves.",
     "FORCETLS": "1: no mail without TLS.",
+    "SMTPAUTH": "! wants AUTH before any mail. Whoever logs in may relay, and meets the checkers of SMTPEXTFORKR.",
+    "QMAILFORK_CHECKPASSWORD": "The checkpassword program that knows who may log in: checkpassword-file(8) adds users.",
     "SMTPS": "1: TLS from the first octet.",
     "QMAILQUEUE": "The program that takes messages.",
     "QMAILFORK_MAILDIR": "Where qmailfork-queue delivers to: qmailfork-queue(8).",

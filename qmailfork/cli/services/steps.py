@@ -10,6 +10,7 @@ from qmailfork.cli.services.plan import HANDOFF, LISTENER, Plan
 from qmailfork.cli.services.supervisors import PACKAGES, SUPERVISORS, SYSTEMD
 
 DEBIAN, FREEBSD = 0, 1
+CHECKPASSWORD, PASSWORDS = "checkpassword-file", "control/passwords"  # the second below qmail's home
 HANDOFF_MADE = "make -C contrib/handoff install"
 
 
@@ -59,7 +60,7 @@ def _is_user(name: str) -> bool:
 def following(plan: Plan, compiled: bool) -> list[str]:
     """Commands, in their order, that bring the service up."""
     quoted = shlex.quote(plan.directory)
-    commands = _controls(plan)
+    commands = [*_controls(plan), *_logins(plan)]
     if not compiled:
         commands.append(f"make -C {quoted}")
     commands.append(f"qmailfork check {quoted}")
@@ -86,3 +87,23 @@ def _controls(plan: Plan) -> list[str]:
     commands = [f"echo {words} > {shlex.quote(f'{control}/{name}')}" for name, words in wanted.items()
                 if not os.path.exists(f"{control}/{name}")]  # fmt: skip
     return commands if os.path.isdir(control) or not commands else [f"mkdir -p {shlex.quote(control)}", *commands]
+
+
+def _logins(plan: Plan) -> list[str]:
+    """The certificate and the first user, where people log in by our own checkpassword program."""
+    program, _, file = plan.variables.get("QMAILFORK_CHECKPASSWORD", "").partition(" ")
+    if file != PASSWORDS:
+        return []
+    commands = [] if "CERTFILE" in plan.variables else _certificate(f"{plan.home}/control")
+    passwords = f"{plan.home}/{file}"
+    if not os.path.exists(passwords):
+        commands.append(f"{shlex.quote(program)} --add {shlex.quote(passwords)} joe")
+        if plan.user:
+            commands.append(f"chown {shlex.quote(plan.user)} {shlex.quote(passwords)}")
+    return commands
+
+
+def _certificate(control: str) -> list[str]:
+    wanted = {"servercert.pem": "fullchain.pem", "serverkey.pem": "privkey.pem"}
+    return [f"cp {source} {shlex.quote(f'{control}/{name}')}" for name, source in wanted.items()
+            if not os.path.exists(f"{control}/{name}")]  # fmt: skip
