@@ -6,7 +6,6 @@ too, is used as long as its source is the one that was compiled; whatever is not
 system, and the bundle written anew.
 """
 
-import marshal
 import posix
 import sys
 from _frozen_importlib import ModuleSpec
@@ -66,34 +65,7 @@ def start(path: str, bundle: "Bundle", module: str) -> "ModuleType":
     if importer.stale:
         sys.meta_path.remove(importer)
         __import__(__name__)  # from its source, where the bundle's own code was run
-        write(path)
+        from qmailfork import bundles  # noqa: PLC0415  # once for each version of the sources
+
+        bundles.write(path)
     return main
-
-
-def write(path: str) -> None:
-    """Put what is imported of this package into the bundle at `path`, where that may be written."""
-    sources = {name: str(module.__file__) for name, module in sys.modules.items() if name.startswith("qmailfork")}
-    draft = f"{path}.{posix.getpid()}"
-    try:
-        # first of all, since compiling is dear: most servers run as a user who may not write here
-        descriptor = posix.open(draft, posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL, 0o644)
-    except OSError:
-        return
-    try:
-        data = marshal.dumps({name: _entry(source) for name, source in sources.items()})
-        if posix.write(descriptor, data) < len(data):
-            raise OSError  # a full disk
-        posix.close(descriptor)
-        posix.rename(draft, path)
-    except OSError:
-        try:
-            posix.unlink(draft)
-        except OSError:
-            return
-
-
-def _entry(source: str) -> "tuple[str, bool, Stamp | None, CodeType]":
-    seen = stamp(source)
-    with open(source, "rb") as file:
-        code = compile(file.read(), source, "exec", dont_inherit=True, optimize=2)
-    return source, source.endswith("/__init__.py"), seen, code

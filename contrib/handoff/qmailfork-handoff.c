@@ -12,6 +12,7 @@
  * is taken, and at its end one octet, the exit status.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -148,7 +149,7 @@ int main(int argc, char **argv)
 {
   char *data;
   size_t length;
-  int s, status;
+  int s, status, flags[2];
 
   if (argc < 2) {
     fprintf(stderr, "qmailfork-handoff: usage: qmailfork-handoff socket [ fallback [ arg ... ] ]\n");
@@ -157,6 +158,8 @@ int main(int argc, char **argv)
   if ((s = reach(argv[1])) == -1)
     fall_back(argv, argv[1]);
   signal(SIGPIPE, SIG_IGN);
+  flags[0] = fcntl(0, F_GETFL);
+  flags[1] = fcntl(1, F_GETFL);
   length = parcel(&data);
   if (!length || hand_over(s, data, length) == -1 || answer(s) != 'A') {
     close(s);
@@ -164,5 +167,8 @@ int main(int argc, char **argv)
     fall_back(argv, argv[1]);
   }
   status = answer(s);
+  /* Whoever else has them finds them as they were: the worker does not block on them. */
+  fcntl(0, F_SETFL, flags[0]);
+  fcntl(1, F_SETFL, flags[1]);
   return status == -1 ? TEMPORARY : status;
 }

@@ -119,6 +119,8 @@ def listen(**given: Any) -> None:
         uid, gid = account(given)
         listening = bind(given, uid)
         metrics = measure(given["metrics"])
+        if given["look_up_host"] or given["ident"] or given["local_name"] is None:
+            _bring_names()
         become(uid, gid)
         told = options(given)
         rehearse(told)
@@ -190,6 +192,14 @@ def rehearse(told: Options) -> None:
     Rules(told.rules, told.rules_optional)
     if told.loop == "uvloop" and importlib.util.find_spec("uvloop") is None:
         raise Fatal("--loop: uvloop is not installed")
+
+
+def _bring_names() -> None:
+    """Load what look-ups need while we surely may read it. Raises Fatal."""
+    try:
+        importlib.import_module("qmailfork.drivers.worker.visit")
+    except ImportError as fault:
+        raise Fatal(f"dnspython, which looks names up (-h, -r, no -l): {fault}") from None
 
 
 def account(given: dict[str, Any]) -> tuple[int | None, int | None]:

@@ -5,9 +5,7 @@ import re
 from qmailfork.programs.journal import AUTH, ENVELOPE, HOST, TLS, Event
 
 START = b"qmail-smtpd: pid "
-_FIELDS = (
-    rb"(\d+) (\w+::\w+::[^ :]+):?(?: P:(\S*))? S:(%b)(?: H:(%b)(?: F:(%b) T:(%b))?)?(?: (\?=|!=))?(?: '(.*)')?$"
-)
+_FIELDS = rb"(\d+) (\w+::\w+::[^ :]+):?(?: P:(\S*))? S:(%b)(?: H:(%b)(?: F:(%b) T:(%b))?)?(?: (\?=|!=))?(?: '(.*)')?$"
 _LINE = re.compile(_FIELDS % ((rb"\S*",) * 4))
 _RAW = re.compile(_FIELDS % ((rb".*?",) * 4))  # spamcontrol writes what a client sent as it is: blanks and all
 

@@ -1,5 +1,6 @@
 """What reaches the hand-off's socket and is no hand-off: it is let go, and others are served."""
 
+import os
 import socket
 import struct
 import subprocess
@@ -82,3 +83,19 @@ def test_a_session_that_is_refused_has_its_fallback(home: QmailHome, program: Pa
     other.control(me=None)
     with gate(home) as path, serve([str(program), str(path), "echo", "fallback"], home, other.environment()) as talk:
         assert talk.client.read_line().rstrip() == b"fallback"
+
+
+def test_descriptors_are_left_as_they_were(home: QmailHome, program: Path) -> None:
+    with gate(home) as path:
+        near, far = socket.socketpair()
+        with (
+            near,
+            far,
+            subprocess.Popen([str(program), str(path)], stdin=far, stdout=far, env=home.environment()) as one,
+        ):
+            near.settimeout(30)
+            assert near.recv(100).startswith(b"220 ")
+            assert not os.get_blocking(far.fileno())
+            near.sendall(b"QUIT\r\n")
+            assert one.wait(30) == 0
+            assert os.get_blocking(far.fileno())

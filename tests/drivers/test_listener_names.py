@@ -4,6 +4,7 @@ With a real name server and a real ident server, at the ports where they belong.
 """
 
 import socket
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from tests.identserver import ident_server
 from tests.nameserver import Nameserver, serving
 from tests.privatenetwork import bind, in_private
 from tests.smtpclient import Client
-from tests.support import QmailHome
+from tests.support import QmailHome, qmailfork
 from tests.ucspi import tcprules
 from tests.warm import BOTH, ENVELOPE, Starter, from_address, said, tcp_environment, warm
 
@@ -205,3 +206,13 @@ def test_what_tcpserver_does_not_know(host: str, port: str, reached: list[str], 
                     address,
                     address,
                 )
+
+
+def test_without_its_library_it_does_not_start(home: QmailHome) -> None:
+    (home.path / "broken" / "dns").mkdir(parents=True)
+    (home.path / "broken" / "dns" / "__init__.py").write_text("")
+    env = home.environment(PYTHONPATH=str(home.path / "broken"))
+    done = subprocess.run(qmailfork("listen", "127.0.0.1", "0"), env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 111
+    assert done.stderr.count("\n") == 1
+    assert "dnspython" in done.stderr

@@ -5,6 +5,7 @@ import os
 import resource
 import shutil
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import CodeType
@@ -185,3 +186,19 @@ def test_a_tree_that_was_moved(tree: Path, home: QmailHome, tmp_path_factory: py
     shutil.copytree(tree, elsewhere, symlinks=True)
     shutil.rmtree(tree / "qmailfork")
     assert noop(elsewhere, home) == b"250 ok\r\n"
+
+
+def codes(code: CodeType) -> Iterator[CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from codes(constant)
+
+
+def test_it_has_nothing_that_is_for_type_checkers_alone(tree: Path, home: QmailHome) -> None:
+    noop(tree, home)
+    bundle = read(bundle_of(tree))
+    names = {name for entry in bundle.values() for code in codes(entry[3]) for name in code.co_names}
+    assert "posix_spawn" in names
+    assert not names & {"__annotations__", "Callable", "Iterable", "Mapping"}
+    assert "qmailfork.bundles" not in bundle

@@ -38,7 +38,7 @@ class Secure:
 
     def _await(self, octets: bytes, taker: "Callable[[bytes | None], None]") -> None:
         """Send `octets` and wait for more; pieces of a record do not lengthen the client's time."""
-        self._session.talk(octets, max(self._until - self._loop.time(), 0), BLOCK, taker)
+        self._session.client.talk(octets, max(self._until - self._loop.time(), 0), BLOCK, taker)
 
     def _shake(self, block: bytes | None) -> None:
         if not block:
@@ -48,10 +48,10 @@ class Secure:
             done = self._engine.shake(block)
         except tls.Failed as fault:
             reason = str(fault).encode()
-            self._session.send(self._engine.outgoing(), lambda sent: self._fail(reason))
+            self._session.client.send(self._engine.outgoing(), lambda sent: self._fail(reason))
             return
         if done:
-            self._session.send(self._engine.outgoing(), self._succeed)
+            self._session.client.send(self._engine.outgoing(), self._succeed)
         else:
             self._await(self._engine.outgoing(), self._shake)
 
@@ -73,7 +73,7 @@ class Secure:
         if said is None:
             self._await(reply, self._take)
         else:  # in the next turn: what came in one record would hold up everyone else
-            self._session.send(reply, lambda sent: self._later(said if sent else b""))
+            self._session.client.send(reply, lambda sent: self._later(said if sent else b""))
 
     def _later(self, said: bytes) -> None:
         self._loop.call_soon(self._session.resume, said)

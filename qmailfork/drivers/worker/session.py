@@ -7,6 +7,7 @@ from time import gmtime
 from qmailfork.conversation import requests
 from qmailfork.conversation.requests import Ending, Opened
 from qmailfork.drivers.worker.children import Run
+from qmailfork.drivers.worker.client import NEVER, Client
 from qmailfork.drivers.worker.link import Link, Site
 from qmailfork.drivers.worker.queue import Queue
 from qmailfork.drivers.worker.wrapped import Wrapped
@@ -24,38 +25,30 @@ if TYPE_CHECKING:
     from qmailfork.drivers.worker.secure import Secure
 
 LATER = object()  # the answer comes with a later event
-NEVER = float("inf")
 CRASHED = 111  # the status of a session that a fault of ours ended
 
 
 class Session:
-    """The driver of one conversation. `deadline` is when the client's patience, or ours with it, ends."""
+    """The driver of one conversation with its `client`."""
 
     __slots__ = (
-        "_child", "_conversation", "_gone", "_idle", "_in_tunnel", "_link", "_most", "_octets", "_queue", "_reading",
-        "_rest", "_seconds", "_secure", "_site", "_taker", "_variables", "_waiting", "_when_sent", "deadline",
+        "_child", "_conversation", "_deadline", "_gone", "_idle", "_in_tunnel", "_link", "_queue", "_secure", "_site",
+        "_variables", "client",
     )  # fmt: skip
 
     def __init__(self, site: Site, link: Link, conversation: "Asking[Ending]") -> None:
         self._site = site
         self._link = link
         self._conversation = conversation
+        self.client = Client(site, link)
         self._gone = False
-        self._most = 0
-        self._octets = 0
         self._queue: Queue | None = None
-        self._reading = False  # the loop tells us what can be read
-        self._rest = b""  # of a reply that the client did not take at once
-        self._seconds = 0.0
         self._secure: Secure | None = None
-        self._taker: Callable[[bytes | None], None] | None = None  # of what the client sends; None: the conversation
         self._variables: dict[bytes, bytes] | None = None
-        self._waiting = False  # the conversation waits for the client
         self._child: Wrapped | None = None
         self._idle: Idle | None = None
         self._in_tunnel = False
-        self._when_sent: Callable[[bool], None] | None = None
-        self.deadline = NEVER
+        self._deadline = NEVER
 
     def resume(self, answer: object) -> None:
         """Go on with the `answer` to the last request, up to the next one that takes time."""
@@ -77,7 +70,7 @@ class Session:
         if self._secure:
             self._secure.exchange(request)
         else:
-            self.talk(request.reply, request.seconds, request.most, None)
+            self.client.talk(request.reply, request.seconds, request.most, self.resume)
         return LATER
 
     def _start_tls(self, request: requests.StartTls) -> object:
@@ -91,14 +84,6 @@ class Session:
 
         self._secure = Secure(self, self._site.reactor.loop)
         return self._secure.begin(request) or LATER
-
-    def talk(self, reply: bytes, seconds: float, most: int, taker: "Callable[[bytes | None], None] | None") -> None:
-        """Send octets, then call `taker` with the answer of an Exchange; without TLS, or below it."""
-        self._seconds, self._most, self._taker = seconds, most, taker
-        if reply:
-            self.send(reply, self._await_client)
-        else:
-            self._await_client(True)
 
     def _listen(self, request: requests.Listen) -> object:
         self._site.now = self._site.reactor.loop.time()  # the last tick's would cut the time short
@@ -116,7 +101,7 @@ class Session:
             return None
         idle = self._rest_awhile()
         reply = self._secure.seal(request.reply) if self._secure else request.reply
-        self.send(reply, lambda sent: idle.pause(request.seconds if sent else 0.0))
+        self.client.send(reply, lambda sent: idle.pause(request.seconds if sent else 0.0))
         return LATER
 
     def _look_up(self, request: requests.Lookup) -> object:
@@ -131,100 +116,26 @@ class Session:
         """There is no TLS after all."""
         self._secure = None
 
-    def replace_client(self, source: int, sink: int) -> None:
-        """The client is behind these descriptors from here on."""
-        reactor, link = self._site.reactor, self._link
-        for old in {link.source, link.sink} - {source, sink}:
-            reactor.close(old)
-        link.source, link.sink, self._reading = source, sink, False
-
-    def _take(self, block: bytes | None) -> None:
-        """What the client sent is here."""
-        (self._taker or self.resume)(block)
-
-    def send(self, reply: bytes, then: "Callable[[bool], None]") -> None:
-        """Send `reply`, then call with whether the client took it."""
-        try:
-            sent = posix.write(self._link.sink, reply) if reply else 0
-        except BlockingIOError:
-            sent = 0
-        except OSError:
-            then(False)
-            return
-        if sent == len(reply):
-            then(True)
-            return
-        self._rest = reply[sent:]
-        self._when_sent = then
-        self.deadline = self._site.now + self._seconds
-        self._site.reactor.on_writable(self._link.sink, self._on_writable)
-
-    def _on_writable(self) -> None:
-        self._site.reactor.ignore_writable(self._link.sink)
-        then, self._when_sent = self._when_sent, None
-        if then:
-            self.send(self._rest, then)
-
-    def _await_client(self, sent: bool) -> None:
-        if not sent:
-            self._site.reactor.loop.call_soon(self._take, b"")
-            return
-        self._waiting = True
-        self.deadline = self._site.now + self._seconds
-        if not self._reading:
-            self._reading = True
-            self._site.reactor.on_readable(self._link.source, self._on_readable)
-
-    def _on_readable(self) -> None:
-        if not self._waiting:
-            self._reading = False
-            self._site.reactor.ignore_readable(self._link.source)
-            return
-        try:
-            block = posix.read(self._link.source, self._most)
-        except BlockingIOError:
-            return
-        except OSError:
-            block = b""
-        self._octets += len(block)
-        if 0 < self._site.most_octets < self._octets:
-            self._link.complain(f"sent more than {self._site.most_octets} octets")
-            block = b""
-        self._waiting = False
-        self.deadline = NEVER
-        self._take(block)
-
     def hang_up(self) -> None:
         """The client is gone, though its descriptors do not tell."""
         self._gone = True
         if self._idle:
             self._idle.wake()
-        if self._when_sent:
-            self._site.reactor.loop.call_soon(self._stop_sending)
-        elif self._waiting:
-            self.deadline = NEVER
-            self._waiting = False
-            self._site.reactor.loop.call_soon(self._take, b"")
+        self.client.hang_up()
 
-    def _stop_sending(self) -> None:
-        """The client takes no more of what is on its way."""
-        then, self._when_sent = self._when_sent, None
-        if then:
-            self.deadline = NEVER
-            self._site.reactor.ignore_writable(self._link.sink)
-            then(False)
+    @property
+    def deadline(self) -> float:
+        """When the client's patience, or ours, ends."""
+        return min(self.client.deadline, self._deadline)
 
     def expire(self) -> None:
         """The deadline is over."""
-        self.deadline = NEVER
+        self._deadline = NEVER
         if self._idle:
             self._idle.wake()
-        if self._when_sent:
-            self._stop_sending()
-        elif self._waiting:
-            self._waiting = False
-            self._take(None)
-        elif self._in_tunnel:
+        if self.client.expire():
+            return
+        if self._in_tunnel:
             self._in_tunnel = False
             self.resume(None)
         elif self._child:
@@ -321,16 +232,16 @@ class Session:
         return self._later(request.seconds) if heard is None else heard
 
     def _later(self, seconds: float) -> object:
-        self.deadline = self._site.now + seconds
+        self._deadline = self._site.now + seconds
         return LATER
 
     def _resume_in_time(self, answer: object) -> None:
-        self.deadline = NEVER
+        self._deadline = NEVER
         self.resume(answer)
 
     def _tunnel(self, request: requests.Tunnel) -> object:
-        self._seconds = request.seconds
-        self.send(request.reply, self._join)
+        self.client.seconds = request.seconds
+        self.client.send(request.reply, self._join)
         return LATER
 
     def _join(self, sent: bool) -> None:
@@ -339,11 +250,12 @@ class Session:
             self._site.reactor.loop.call_soon(self.resume, None)
             return
         self._in_tunnel = True
-        self._stay()
-        self._child.tunnel(self._link.source, self._link.sink, self._stay, lambda: self._resume_in_time(None))
+        self.client.stay()
+        self._child.tunnel(self._link.source, self._link.sink, self.client.stay, self._leave_tunnel)
 
-    def _stay(self) -> None:
-        self.deadline = self._site.now + self._seconds
+    def _leave_tunnel(self) -> None:
+        self.client.deadline = NEVER
+        self.resume(None)
 
     def tend(self) -> None:
         """What has to be looked after from time to time."""
@@ -357,19 +269,16 @@ class Session:
 
     def _say_goodbye(self, ending: Ending) -> None:
         reply = self._secure.farewell(ending.reply) if self._secure else ending.reply
-        self.send(reply, lambda sent: self._close(ending.status))
+        self.client.send(reply, lambda sent: self._close(ending.status))
 
     def _close(self, status: int) -> None:
-        self.deadline = NEVER
+        self._deadline = NEVER
         if self._queue:
             self._queue.close()
         if self._child:
             self._child.leave()
-        self._idle = self._secure = self._taker = None  # they know the session, too
-        link = self._link
-        self._site.reactor.close(link.source)
-        if link.sink != link.source:
-            self._site.reactor.close(link.sink)
+        self._idle = self._secure = None  # they know the session, too
+        self.client.close()
         self._link.ended(self, status)
 
 

@@ -164,10 +164,17 @@ class TcpGate:
         return self._room.admits(guest.place, ipaddress.ip_address(guest.client.ip.decode()).packed)
 
     def _look_up(self, guest: Guest) -> None:
-        from qmailfork.drivers.worker import visit  # noqa: PLC0415  # DNS is for those who ask for names
-
-        task = self._reactor.loop.create_task(visit.names(guest, self._options, self._names))
+        task = self._reactor.loop.create_task(self._names_of(guest))
         task.add_done_callback(lambda task: self._admit(guest))
+
+    async def _names_of(self, guest: Guest) -> None:
+        """A fault of ours costs the client its name, and no more."""
+        try:
+            from qmailfork.drivers.worker import visit  # noqa: PLC0415  # DNS is for those who ask for names
+
+            await visit.names(guest, self._options, self._names)
+        except Exception as fault:
+            self._room.warn(f"unable to look up {guest.client.ip.decode()}: {fault}")
 
     def _admit(self, guest: Guest) -> None:
         """The names are known: let the rules decide."""

@@ -21,7 +21,7 @@ def begin(session: "Session", link: "Link", request: StartTls) -> Insecure | Non
             posix.set_blocking(descriptor, False)
     except OSError as fault:
         return Insecure(b"ucspi-tls: " + (fault.strerror or "").encode(), begun=False)
-    session.send(request.reply, _Asking(session, link, request.seconds, (control, reading, writing)).ask)
+    session.client.send(request.reply, _Asking(session, link, request.seconds, (control, reading, writing)).ask)
     return None
 
 
@@ -48,8 +48,8 @@ class _Asking:
             self._session.resume_soon(Insecure(b"ucspi-tls: " + (fault.strerror or "").encode(), begun=True))
             return
         self._link.ucspi = None
-        self._session.replace_client(control, writing)
-        self._session.talk(b"", self._seconds, ucspitls.LONGEST, self._take)
+        self._session.client.replace(control, writing)
+        self._session.client.talk(b"", self._seconds, ucspitls.LONGEST, self._take)
 
     def _take(self, block: bytes | None) -> None:
         self._text += block or b""
@@ -57,7 +57,7 @@ class _Asking:
             posix.close(self._descriptors[1])
             self._session.resume(Insecure(b"ucspi-tls: the server did not come to TLS", begun=True))
         elif ucspitls.is_whole(self._text):
-            self._session.replace_client(*self._descriptors[1:])
+            self._session.client.replace(*self._descriptors[1:])
             self._session.resume(Secured(ucspitls.variables(self._text)))
         else:
-            self._session.talk(b"", self._seconds, ucspitls.LONGEST, self._take)
+            self._session.client.talk(b"", self._seconds, ucspitls.LONGEST, self._take)
