@@ -49,7 +49,7 @@ def messages(host: Host) -> list[Path]:
 
 
 RESTART = "A restart without loss"
-IN_FRONT = "In front of an unpatched qmail-smtpd"
+IN_FRONT = "Wrapping an unpatched qmail-smtpd"
 TWO_HOSTS = "Two hosts with one greylist"
 SPAMDYKE = "Moving from spamdyke"
 LIMITS = "Checkers held within limits"

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
+# softlimit -m limits stacks too, and without this a thread's stack is as large as that limit
+threading.stack_size(1 << 20)
+
 
 def within(seconds: float, call: Callable[[], T]) -> T:
     """Return call(), or raise what it raises. Raises TimeoutError if it takes longer than seconds."""

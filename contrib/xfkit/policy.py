@@ -31,6 +31,9 @@ IDLE = 1000  # seconds without a request; Postfix closes after 300
 POLL = 0.1  # seconds after which the listening thread sees that it has to end
 PARTING = 10  # seconds that open requests have after SIGTERM
 
+# softlimit -m limits stacks too, and without this a thread's stack is as large as that limit
+threading.stack_size(1 << 20)
+
 ATTRIBUTES = {  # Postfix's name for what tcp-environ(5) and qmailfork-checker(7) call
     "client_address": "TCPREMOTEIP",
     "client_name": "TCPREMOTEHOST",

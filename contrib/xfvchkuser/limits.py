@@ -6,6 +6,9 @@ import os
 import socket
 import threading
 
+# softlimit -m limits stacks too, and without this a thread's stack is as large as that limit
+threading.stack_size(1 << 20)
+
 
 class Limit:
     """As a context: when the seconds are over, the connection with this descriptor is shut down.

@@ -16,10 +16,16 @@ def offered(session: Session, tls: Tls) -> "Asking[bool]":
     if session.secured or tls.barred or session.user is not None:
         return False
     reason = tls.fault()
-    if reason and not session.complained:
+    if reason:
+        yield from _complain(session, reason)
+    return not reason
+
+
+def _complain(session: Session, reason: bytes) -> "Asking[None]":
+    """Log once in a session why there is no TLS, however often the client asks."""
+    if not session.complained:
         session.complained = True
         yield session.note(events.tls_unusable(reason))
-    return not reason
 
 
 def start(session: Session, argument: bytes) -> "Asking[bytes]":
@@ -49,7 +55,7 @@ def _begin(session: Session, tls: Tls, ready: bytes) -> "Asking[bytes]":
     answer = yield StartTls(b"".join(session.owed) + ready, session.settings.seconds, tls)
     if isinstance(answer, Insecure):
         if not answer.begun:
-            yield session.note(events.tls_unusable(answer.reason))
+            yield from _complain(session, answer.reason)
             return replies.TLS_NOT_READY
         yield session.note(events.tls_failed(answer.reason))
         raise Gone

@@ -17,6 +17,9 @@ from qmailfork.system.tallies import BOUNDS, QUEUE, Program, Tallies
 
 SECONDS = 10  # that a reader may keep us waiting
 
+# softlimit -m limits stacks too, and without this a thread's stack is as large as that limit
+threading.stack_size(1 << 20)
+
 
 class Counted(Collector):
     """What `board` and `tallies` say, as metrics. No label has a value that a client chooses."""

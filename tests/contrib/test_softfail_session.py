@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 from checkerforms import BARE, CHECKERS, resident
+from storeservers import free_port, redis
 
 BIN = pathlib.Path(__file__).parents[2] / "bin"
 SERVERS = {
@@ -67,3 +68,25 @@ def test_resident(server: list[str], home: pathlib.Path) -> None:
     assert codes[1] == 250
     assert codes[2] // 100 == 4
     assert softfail.log.count(" ip=127.0.0.1 client=127.0.0.0/24 ") == 3
+
+
+def test_within_softlimit(home: pathlib.Path) -> None:
+    """Its -m limits stacks, too, those of threads among them."""
+    with redis(home) as store:
+        env = {**BARE, "SOFTFAIL_STORE": store.address, "SOFTFAIL_TIMEOUT": "60000", "SOFTFAIL_DOWN": "pass"}
+        env.update(TCPREMOTEIP="203.0.113.7", REMOTEMF="a@x.org", REMOTERCPT="b@y.org")
+        argv = ["softlimit", "-m", "100000000", sys.executable, f"{CHECKERS}/softfail"]
+        done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 101, done.stderr
+    assert " defer unknown " in done.stderr
+
+
+def test_a_resident_by_name_within_softlimit(home: pathlib.Path) -> None:
+    """asyncio looks names up in threads."""
+    store = {"SOFTFAIL_STORE": f"sqlite:{home}/softfail.db", "SOFTFAIL_TIMEOUT": "60000"}
+    port = free_port()
+    with resident("softfail", store, f"inet:127.0.0.1:{port}"):
+        env = {"QMAILHOME": str(home), "SMTPEXTFORK": f"policy:inet:localhost:{port}"}
+        listen = [*SERVERS["listen"][:4], "--loop", "asyncio", *SERVERS["listen"][4:]]
+        codes = [code for code, _ in session(["softlimit", "-m", "400000000", *listen], env, "b@y.org")]
+    assert codes[0] // 100 == 4

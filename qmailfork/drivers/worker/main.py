@@ -4,6 +4,7 @@ import asyncio
 import gc
 import posix
 import signal
+import threading
 
 from qmailfork.conversation.settings import ControlFault
 from qmailfork.drivers.worker.options import Options
@@ -14,6 +15,9 @@ from qmailfork.system.board import Board
 UNBOOTED = 111
 NEEDED = 16  # descriptors that a loop and the first session take
 RARELY = 50_000, 20, 50  # a session leaves no cycles behind, so there is little to collect
+
+# Names are looked up in threads; softlimit -m limits stacks, too, and a thread would take all that it allows
+threading.stack_size(1 << 20)
 
 
 def event_loop(kind: str) -> asyncio.AbstractEventLoop:
