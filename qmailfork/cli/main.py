@@ -8,6 +8,7 @@ from qmailfork.cli.checker import checker
 from qmailfork.cli.explain import explain
 from qmailfork.cli.listen import listen
 from qmailfork.cli.migrate import migrate
+from qmailfork.cli.replay import replay
 from qmailfork.cli.report import report
 from qmailfork.cli.service import service
 from qmailfork.cli.top import top
@@ -26,4 +27,5 @@ main.add_command(check)
 main.add_command(service)
 main.add_command(migrate)
 main.add_command(report)
+main.add_command(replay)
 main.add_command(top)

@@ -12,13 +12,14 @@ from typing import Any
 import click
 
 from qmailfork.cli.check import of_directory, tell
-from qmailfork.cli.services import scripts, steps, units, written
+from qmailfork.cli.services import rcscript, scripts, steps, units, written
 from qmailfork.cli.services.plan import HANDOFF, KINDS, LISTENER, SMTP, SMTPS, STDIO, SUBMISSION, Plan
 from qmailfork.cli.services.settings import File
-from qmailfork.cli.services.supervisors import NAMES, SUPERVISORS, SYSTEMD
+from qmailfork.cli.services.supervisors import LISTENERS, NAMES, RC, SUPERVISORS, SYSTEMD
 
 INCOMPLETE = 1
 COUNT = click.IntRange(1)
+WRITERS = {SYSTEMD: units.directory, RC: rcscript.directory}
 UNFIT = re.compile(r"[\x00-\x1f\x7f]")
 PLANNED = (
     "supervisor", "kind", "home", "address", "port", "user", "log_user", "log_directory", "sessions", "memory",
@@ -60,7 +61,7 @@ QUESTIONS = {  # option → what is asked on a terminal where it is not given
 @click.option("--check", "checks", is_flag=True, help="Write nothing: say what is wrong with DIRECTORY as it is.")
 @click.option("--json", "as_json", is_flag=True, help="Say it in JSON.")
 def service(directory: str, checks: bool, as_json: bool, yes: bool, overwrite: bool, **given: Any) -> None:
-    """Write a service directory for daemontools, runit or s6, or a unit for systemd.
+    """Write a service directory for daemontools, runit or s6, a unit for systemd, or an rc.d script.
 
     What is not given is asked on a terminal. Exit status: 0, written; 1, written, and something is missing on this
     host; 2, not written, or a wrong argument.
@@ -69,7 +70,7 @@ def service(directory: str, checks: bool, as_json: bool, yes: bool, overwrite: b
         tell(of_directory(os.fsencode(directory)), as_json)
     asks = sys.stdin.isatty() and sys.stdout.isatty() and not yes and not as_json
     plan = _plan(os.path.abspath(directory), given, asks)
-    files = units.directory(plan) if plan.supervisor == SYSTEMD else scripts.directories(plan)
+    files = WRITERS.get(plan.supervisor, scripts.directories)(plan)
     try:
         kept = _kept(files, asks, overwrite)
         names = list(written.write(files, lambda path: path not in kept))
@@ -109,9 +110,18 @@ def _plan(directory: str, given: dict[str, Any], asks: bool) -> Plan:
     told = {name: given[name] for name in PLANNED}
     programs = tuple(dict.fromkeys(_programs()))
     variables = _variables(given)
-    if given["supervisor"] == SYSTEMD and given["kind"] != LISTENER:
-        raise click.UsageError("--supervisor systemd: it hands its socket to the listener; choose --kind listener")
-    return Plan(directory, python=sys.executable, programs=programs, wrapped=wrapped, variables=variables, **told)
+    plan = Plan(directory, python=sys.executable, programs=programs, wrapped=wrapped, variables=variables, **told)
+    _fitting(plan)
+    return plan
+
+
+def _fitting(plan: Plan) -> None:
+    """Raises click.UsageError where this supervisor is not for such a service."""
+    if plan.supervisor in LISTENERS and plan.kind != LISTENER:
+        raise click.UsageError(f"--supervisor {plan.supervisor}: {LISTENERS[plan.supervisor]}; choose --kind listener")
+    unfit = rcscript.unfit(plan) if plan.supervisor == RC else ""
+    if unfit:
+        raise click.UsageError(f"--supervisor rc: {unfit!r} cannot stand in an rc.d script")
 
 
 def _defaults(given: dict[str, Any], asks: bool) -> None:
@@ -126,7 +136,7 @@ def _defaults(given: dict[str, Any], asks: bool) -> None:
         if given[name] is None:
             ask = asks and name in QUESTIONS
             choices = {"supervisor": click.Choice(NAMES), "kind": click.Choice(KINDS)}.get(name)
-            if name == "kind" and given["supervisor"] == SYSTEMD:
+            if name == "kind" and given["supervisor"] in LISTENERS:
                 ask, default = False, LISTENER
             given[name] = click.prompt(QUESTIONS[name], default, type=choices) if ask else default
 

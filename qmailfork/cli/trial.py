@@ -8,7 +8,7 @@ from typing import IO, Any
 from qmailfork.cli.envelopes import Case
 from qmailfork.conversation.dialogue import converse
 from qmailfork.drivers import rehearsal, stdio
-from qmailfork.drivers.worker.profile import Profile
+from qmailfork.drivers.worker.profile import TCP, Profile
 from qmailfork.drivers.worker.tcpserver import Client
 from qmailfork.programs import checkers
 from qmailfork.programs.outcome import Outcome
@@ -35,18 +35,20 @@ class Told:
 class Bench:
     """Runs the checker `entry` for one recipient after the other, under an `environment`.
 
-    `resident` where it is not started, but asked. Raises ValueError where the scheme of `entry` cannot read the rest.
+    None stands for the lists of the environment itself: SMTPEXTFORKR's for a client that relays. `resident` where the
+    one is not started, but asked. Raises ValueError where the scheme of `entry` cannot read the rest.
     """
 
-    def __init__(self, entry: bytes, environment: dict[bytes, bytes], seconds: float | None) -> None:
+    def __init__(self, entry: bytes | None, environment: dict[bytes, bytes], seconds: float | None) -> None:
         self._null = spawn.seal()
-        self._environment = {**environment, b"SMTPEXTFORK": entry, b"SMTPEXTFORKR": entry}
+        lists = {} if entry is None else {b"SMTPEXTFORK": entry, b"SMTPEXTFORKR": entry}
+        self._environment = {**environment, **lists}
         self._environment.pop(b"RELAYCLIENT", None)
         if seconds is not None:
             self._environment[b"SMTPEXTFORKTIMEOUT"] = b"%g" % seconds
         self._controls = _open_controls()
-        self.resident = checkers.checker(entry).resident
-        self._by_code = entry.partition(b":")[0] not in (b"policy", b"spp", b"rcptcheck", b"shadow")
+        self.resident = entry is not None and checkers.checker(entry).resident
+        self._by_code = (entry or b"").partition(b":")[0] not in (b"policy", b"spp", b"rcptcheck", b"shadow")
 
     def try_on(self, case: Case, log: IO[bytes] | None = None, carry_out: CarryOut | None = None) -> Told:
         """Ask the checker about one recipient; its descriptor 2 is `log`, a fresh file where none is given."""
@@ -57,11 +59,30 @@ class Bench:
                 told.log = file.read()
                 return told
         environment = self.environment(case)
-        driver = stdio.Driver(environment, self._null, lambda event: None, log.fileno())
+        step = self._hold(case, environment, environment, log.fileno(), carry_out)
+        assert step  # the client says RCPT whatever it hears before
+        return Told(step, b"", self._by_code)
+
+    def ask(self, case: Case, log: int) -> rehearsal.Step | None:
+        """Ask the whole list about one recipient, by the settings of checkers alone: what came of it; None where the
+        session does not come to a recipient. Checkers' descriptor 2 is `log`.
+        """
+        environment = self.environment(case)
+        listed = {name: value for name, value in environment.items() if _is_listed(name)}
+        return self._hold(case, environment, listed, log)
+
+    def _hold(
+        self, case: Case, environment: dict[bytes, bytes], settings: dict[bytes, bytes], log: int,
+        carry_out: CarryOut | None = None,
+    ) -> rehearsal.Step | None:  # fmt: skip
+        driver = stdio.Driver(environment, self._null, lambda event: None, log)
         client = rehearsal.client(case.helo, case.sender, [case.recipient], None)
         held = rehearsal.Rehearsal(client, carry_out or driver.answer)
-        held.drive(converse(config.settings(self._controls, environment), config.peer(environment)))
-        return Told(next(step for step in held.steps if step.said.startswith(b"RCPT")), b"", self._by_code)
+        try:
+            held.drive(converse(config.settings(self._controls, settings), config.peer(environment)))
+        finally:
+            driver.leave()
+        return next((step for step in held.steps if step.said.startswith(b"RCPT")), None)
 
     def environment(self, case: Case) -> dict[bytes, bytes]:
         """The session's environment in this `case`."""
@@ -73,6 +94,11 @@ class Bench:
         rule = {b"RELAYCLIENT": b""} if case.relays else {}
         environment = Profile(self._controls, base, rule).environment(client, LOCAL)
         return {name: value for name, value in environment.items() if name not in case.without}
+
+
+def _is_listed(name: bytes) -> bool:
+    """Whether the variable `name` is about checkers, or about who the client is."""
+    return b"SMTPEXTFORK" in name or name in (b"XF_QUITASAP", b"RELAYCLIENT") or name in TCP
 
 
 def _open_controls() -> config.Controls:

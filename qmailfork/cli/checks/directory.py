@@ -164,9 +164,23 @@ def _read(file: Path) -> Started:
     if file.suffix == ".service":
         return _unit(file, text)
     script = Started(file, text)
+    if "rc.subr" in text:
+        script.words = _rc_words(script)
     if script.interpreter and not script.interpreter.split()[0].endswith("sh"):
         script.words = []
     return script
+
+
+def _rc_words(script: Script) -> list[str]:
+    """What rc.subr(8) would run: command and command_args, up to where the log begins."""
+    if "command" not in script.values:
+        return script.words
+    try:
+        words = words_of(script.values.get("command_args", ""))
+    except ValueError:  # a quote without its other one
+        words = []
+    ends = (at for at, word in enumerate(words) if word in ("|", "&", "2>&1"))
+    return [script.values["command"], *words[: next(ends, len(words))]]
 
 
 def drops_digits(shell: str) -> bool:

@@ -6,8 +6,9 @@ import shlex
 import shutil
 import sys
 
+from qmailfork.cli.services import rcscript
 from qmailfork.cli.services.plan import HANDOFF, LISTENER, Plan
-from qmailfork.cli.services.supervisors import PACKAGES, SUPERVISORS, SYSTEMD
+from qmailfork.cli.services.supervisors import PACKAGES, RC, SUPERVISORS, SYSTEMD
 
 DEBIAN, FREEBSD = 0, 1
 CHECKPASSWORD, PASSWORDS = "checkpassword-file", "control/passwords"  # the second below qmail's home
@@ -18,6 +19,8 @@ def programs(plan: Plan) -> list[str]:
     """What the service runs, besides qmailfork's own."""
     if plan.supervisor == SYSTEMD:
         return ["tcprules", "envdir"]
+    if plan.supervisor == RC:
+        return ["tcprules", "envdir", "envuidgid", "setuidgid", "multilog"]
     needs = ["tcprules", *SUPERVISORS[plan.supervisor].needs]
     if plan.kind != LISTENER:
         needs.insert(0, "tcpserver")
@@ -67,6 +70,15 @@ def following(plan: Plan, compiled: bool) -> list[str]:
     if plan.supervisor == SYSTEMD:
         units = " ".join(shlex.quote(f"{plan.directory}/{plan.title}.{kind}") for kind in ("service", "socket"))
         return [*commands, f"systemctl enable {units}", f"systemctl start {plan.title}.socket {plan.title}.service"]
+    if plan.supervisor == RC:
+        name = rcscript.name(plan)
+        linked = f"ln -s {quoted}/{name} {rcscript.PLACE}/"
+        return [
+            *commands,
+            linked,
+            f"sysrc {name}_enable=YES",
+            *(f"service {name} {word}" for word in ("start", "status")),
+        ]
     supervisor = SUPERVISORS[plan.supervisor]
     place = next((there for there in supervisor.scanned if os.path.isdir(there)), supervisor.scanned[0])
     for directory in (plan.warm, plan.directory) if plan.kind == HANDOFF else (plan.directory,):

@@ -70,11 +70,12 @@ SUPERVISORS = {
         told=" >&3 3>&-",
     ),
 }
-SYSTEMD = "systemd"
-NAMES = [*SUPERVISORS, SYSTEMD]
+SYSTEMD, RC = "systemd", "rc"
+NAMES = [*SUPERVISORS, SYSTEMD, RC]
+LISTENERS = {SYSTEMD: "it hands its socket to the listener", RC: "it starts the listener"}  # and nothing else
 PACKAGES = {  # program → what brings it on Debian and on FreeBSD
     **dict.fromkeys(("tcpserver", "tcprules"), ("ucspi-tcp", "ucspi-tcp")),
-    **dict.fromkeys(SUPERVISORS["daemontools"].needs, ("daemontools", "daemontools")),
+    **dict.fromkeys((*SUPERVISORS["daemontools"].needs, "envuidgid"), ("daemontools", "daemontools")),
     **dict.fromkeys(SUPERVISORS["runit"].needs, ("runit", "runit")),
     **dict.fromkeys(SUPERVISORS["s6"].needs, ("s6", "s6")),
 }

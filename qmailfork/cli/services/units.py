@@ -47,7 +47,7 @@ def directory(plan: Plan) -> dict[str, File]:
     unit = filled(
         SERVICE, user=f"User={plan.user}\n" if plan.user else "", home=plan.home, path=plan.path,
         envdir=_found("envdir", plan), qmailfork=_found("qmailfork", plan), sessions=str(plan.sessions),
-        name=f"-l {_name(plan)} " if _name(plan) else "", address=plan.address, port=plan.port,
+        name=f"-l {own_name(plan)} " if own_name(plan) else "", address=plan.address, port=plan.port,
         wrapped="".join(f" {word}" for word in plan.wrapped), memory=str(max(plan.memory, MEMORY)), title=plan.title,
         directory=plan.directory,
     )  # fmt: skip
@@ -63,7 +63,7 @@ def _found(program: str, plan: Plan) -> str:
     return shutil.which(program, path=plan.path) or f"/usr/bin/{program}"
 
 
-def _name(plan: Plan) -> str:
+def own_name(plan: Plan) -> str:
     """This host's name, as control/me has it now."""
     try:
         with open(f"{plan.home}/control/me", encoding="utf-8", errors="replace") as file:

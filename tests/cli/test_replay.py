@@ -1,0 +1,151 @@
+"""`qmailfork replay`: logs of real sessions through other lists of real checkers."""
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import QmailHome, alive, qmailfork, run_session, smtpd, wait_for
+
+JOE, JACK = "joe@joedomain.net", "jack@joedomain.net"
+SESSION = (
+    b"EHLO foo\r\nMAIL FROM:<john@foodomain.net>\r\nRCPT TO:<joe@joedomain.net>\r\nRCPT TO:<jack@joedomain.net>\r\n"
+    b"RCPT TO:<x@elsewhere.example>\r\nQUIT\r\n"
+)
+
+
+def call(home: QmailHome, *words: str, **how: Any) -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": os.environ["PATH"], "QMAILHOME": str(home.path), "LC_ALL": "C.UTF-8"}
+    return subprocess.run(
+        qmailfork("replay", *words), env=environment, cwd=home.path, capture_output=True, text=True, check=False, **how
+    )
+
+
+def logged(home: QmailHome, path: Path, style: str = "json", **variables: str) -> Path:
+    """The log of one session, at `path`."""
+    environment = home.environment(QMAILFORK_LOG=style, **variables)
+    with path.open("ab") as log:
+        log.writelines(line.encode() + b"\n" for line in run_session(smtpd(), environment, SESSION).log)
+    return path
+
+
+def listed(path: Path, *lines: str) -> str:
+    path.write_text("".join(line + "\n" for line in lines))
+    return str(path)
+
+
+@pytest.mark.parametrize("style", ["json", "spamcontrol"])
+def test_what_another_list_would_change(home: QmailHome, tmp_path: Path, style: str) -> None:
+    log = logged(home, tmp_path / "log", style, SMTPEXTFORK=f"fakes/match {JACK} 100")
+    new = listed(tmp_path / "new", "# tomorrow", "", f"SMTPEXTFORK=fakes/match {JOE} 101,shadow:fakes/exit 100")
+    done = call(home, str(log), "--env", new, "--json")
+    said = json.loads(done.stdout)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert (said["recipients"], said["same"], said["own_rules"]) == (2, 0, 1)
+    assert (said["let_in"], said["refused"], said["deferred"]) == (1, 0, 1)
+    assert said["domains"] == [{"name": "joedomain.net", "let_in": 1, "refused": 0, "deferred": 1}]
+    assert {line["name"]: (line["let_in"], line["deferred"]) for line in said["checkers"]} == {
+        f"fakes/match {JACK} 100".split()[0]: (1, 1)
+    }
+    (joe,), (jack,) = said["samples"]["deferred"], said["samples"]["let_in"]
+    assert (joe["recipient"], joe["was"], joe["sender"]) == (JOE, "accepted", "john@foodomain.net")
+    assert joe["reply"].startswith("454 ")
+    assert (jack["recipient"], jack["was"]) == (JACK, "refused")
+    assert said["shadowed"] == [{"name": "fakes/exit", "times": 1}]
+
+
+def test_nothing_changes_under_the_same_list(home: QmailHome, tmp_path: Path) -> None:
+    log = logged(home, tmp_path / "log", SMTPEXTFORK=f"fakes/match {JACK} 100")
+    (tmp_path / "env").mkdir()
+    (tmp_path / "env/SMTPEXTFORK").write_text(f"fakes/match {JACK} 100\n")
+    done = call(home, str(log), "--env", str(tmp_path / "env"))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[0] == "2 recipients replayed, 2 as before."
+
+
+def test_relay_clients_get_their_own_list(home: QmailHome, tmp_path: Path) -> None:
+    log = logged(home, tmp_path / "log", RELAYCLIENT="", SMTPEXTFORKR="")
+    new = listed(tmp_path / "new", "SMTPEXTFORK=fakes/exit 101", "SMTPEXTFORKR=fakes/exit 100")
+    said = json.loads(call(home, str(log), "--env", new, "--json").stdout)
+    assert (said["recipients"], said["refused"]) == (3, 3)
+
+
+def test_it_goes_on_after_a_kill(home: QmailHome, tmp_path: Path) -> None:
+    """The checker hangs at the second session until it is told to end; one recipient is a batch of its own."""
+    log, state = tmp_path / "log", tmp_path / "state"
+    for _ in range(10):
+        logged(home, log, SMTPEXTFORK="")
+    checker = tmp_path / "checker"
+    checker.write_text(
+        f"#!/bin/sh\necho $PPID >>{tmp_path}/ran\n[ -e {tmp_path}/go ] || [ ! -e {state} ] || sleep 60\nexit 100\n"
+    )
+    checker.chmod(0o755)
+    words = (
+        str(log),
+        "--env",
+        listed(tmp_path / "new", f"SMTPEXTFORK={checker}"),
+        "--state",
+        str(state),
+        "--jobs",
+        "1",
+    )
+    environment = {"PATH": os.environ["PATH"], "QMAILHOME": str(home.path)}
+    with subprocess.Popen(qmailfork("replay", *words), env=environment) as killed:
+        wait_for(lambda: state.exists() and len((tmp_path / "ran").read_text().split()) == 9, what="the second batch")
+        killed.send_signal(signal.SIGKILL)
+    worker = int((tmp_path / "ran").read_text().split()[-1])
+    wait_for(lambda: not alive(worker), what="the end of the pool")
+    assert json.loads(state.read_text())["done"] == 8
+    (tmp_path / "go").touch()
+    done = call(home, *words, "--json")
+    assert json.loads(done.stdout)["refused"] == 20, done.stderr
+    assert len((tmp_path / "ran").read_text().split()) == 9 + 12
+    assert json.loads(call(home, *words, "--json").stdout)["refused"] == 20
+    log.write_bytes(b"")
+    done = call(home, *words)
+    assert (done.returncode, done.stderr.count("\n")) == (111, 1)
+    assert "the log is not the one" in done.stderr
+
+
+def test_half_lines_and_rubbish_are_passed_over(home: QmailHome, tmp_path: Path) -> None:
+    log = logged(home, tmp_path / "log", SMTPEXTFORK="")
+    log.write_bytes(bytes(range(256)) + b"\n" + log.read_bytes() + b'{"pid": 1, "event": "Acc')
+    done = call(home, str(log), "--env", listed(tmp_path / "new", "SMTPEXTFORK="))
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, "2 recipients replayed, 2 as before.")
+
+
+def test_sixty_columns_without_a_terminal(home: QmailHome, tmp_path: Path) -> None:
+    log = logged(home, tmp_path / "log", SMTPEXTFORK="")
+    new = listed(tmp_path / "new", "SMTPEXTFORK=shadow:fakes/exit 100,fakes/absent,fakes/exit 100")
+    done = call(home, str(log), "--env", new)
+    assert (done.returncode, done.stderr, "\x1b" in done.stdout) == (1, "", False)
+    assert "Failed, 2 times: fakes/absent" in done.stdout
+    assert max(len(line) for line in done.stdout.splitlines() if ": 554" not in line) <= 60
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "sentence"),
+    [
+        (("absent", "--env", "new"), 111, "absent: No such file"),
+        (("log", "--env", "absent"), 111, "absent: No such file"),
+        (("log", "--env", "bad"), 111, "line 1: not NAME=value"),
+        (("log", "--env", "other"), 2, "sets neither SMTPEXTFORK nor SMTPEXTFORKR"),
+        (("log", "--env", "new", "--state", "bad"), 111, "bad: no state of qmailfork replay"),
+        (("log", "--env", "new", "--state", "absent/state"), 111, "No such file"),
+        (("log", "--env", "new", "--jobs", "0"), 2, "--jobs"),
+        (("log",), 2, "--env"),
+    ],
+)
+def test_one_sentence_and_no_traceback(
+    home: QmailHome, tmp_path: Path, words: tuple[str, ...], status: int, sentence: str
+) -> None:
+    logged(home, home.path / "log", SMTPEXTFORK="")
+    for name, line in (("new", "SMTPEXTFORK="), ("bad", "nonsense"), ("other", "A=b")):
+        listed(home.path / name, line)
+    done = call(home, *words)
+    assert (done.returncode, "Traceback" in done.stderr) == (status, False), done.stderr
+    assert sentence in done.stderr
