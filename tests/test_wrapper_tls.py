@@ -106,7 +106,7 @@ def test_the_smtpd_does_not_come_back(kind: str, home: QmailHome) -> None:
     with session(kind, home, home.environment(), program) as talk:
         talk.client.command("STARTTLS")
         client = over_tls(talk.client, trusted)
-        assert client.command("NOOP") == [b"421 unable to speak with the mail server behind (#4.3.0)"]
+        assert client.reply() == [b"421 unable to speak with the mail server behind (#4.3.0)"]
         assert session_log(talk, "Error::SNDR::Wrapped_Gone")
 
 

@@ -16,6 +16,7 @@ import gc
 import importlib.util
 import marshal
 import os
+import select
 import signal
 import socket
 import sys
@@ -88,30 +89,42 @@ class Server:
         self._pids: dict[int, int] = {}  # number → process
         self._arrived = b""
         self._passed: list[int] = []
+        # SIGCHLD rings: a signal that came between a look at it and a wait would not end the wait
+        self._rung, self._bell = socket.socketpair()
+        self._rung.setblocking(False)
+        self._bell.setblocking(False)
 
     def serve(self) -> None:
         """Until the other side is gone."""
-        while self._receive():
-            while len(self._arrived) >= LENGTH:
-                length = int.from_bytes(self._arrived[:LENGTH], "big")
-                if len(self._arrived) < LENGTH + length:
-                    break
-                request = marshal.loads(self._arrived[LENGTH : LENGTH + length])
-                self._arrived = self._arrived[LENGTH + length :]
-                self._obey(*request)
+        signal.set_wakeup_fd(self._bell.fileno(), warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda number, frame: None)
+        poll = select.poll()
+        for sock in (self._channel, self._rung):
+            poll.register(sock, select.POLLIN)
+        while True:
+            ready = [descriptor for descriptor, _ in poll.poll()]
+            if self._rung.fileno() in ready:
+                self._rung.recv(BLOCK)
+                self._bury()
+            if self._channel.fileno() in ready and not self._receive():
+                return
 
     def _receive(self) -> bool:
-        """Wait for octets and descriptors; SIGCHLD tells of ends in between."""
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGCHLD,))
+        """Take octets and descriptors, and obey what is whole; False where the other side is gone."""
         try:
             data, ancillary, _, _ = self._channel.recvmsg(BLOCK, socket.CMSG_SPACE(4 * DESCRIPTORS * 100))
         except OSError:
             data, ancillary = b"", []
-        finally:
-            signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGCHLD,))
         for _, _, passed in ancillary:
             self._passed += array.array("i", passed)
         self._arrived += data
+        while len(self._arrived) >= LENGTH:
+            length = int.from_bytes(self._arrived[:LENGTH], "big")
+            if len(self._arrived) < LENGTH + length:
+                break
+            request = marshal.loads(self._arrived[LENGTH : LENGTH + length])
+            self._arrived = self._arrived[LENGTH + length :]
+            self._obey(*request)
         return bool(data)
 
     def _obey(self, number: int, *request: Any) -> None:
@@ -125,7 +138,8 @@ class Server:
         pid = os.fork()
         if pid == 0:
             take_place(*passed)
-            for descriptor in (*passed, *self._passed, self._channel.detach()):
+            ours = [sock.detach() for sock in (self._channel, self._rung, self._bell)]
+            for descriptor in (*passed, *self._passed, *ours):
                 os.close(descriptor)
             become(self._program, argv, environment)
         try:
@@ -136,9 +150,8 @@ class Server:
         for descriptor in passed:
             os.close(descriptor)
 
-    def bury(self, *_: object) -> None:
-        """Tell of the forks that have ended. It is SIGCHLD's handler: the next one waits until this one is through."""
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGCHLD,))
+    def _bury(self) -> None:
+        """Tell of the forks that have ended."""
         for number, pid in list(self._pids.items()):
             found, status = os.waitpid(pid, os.WNOHANG)
             if found:
@@ -147,14 +160,13 @@ class Server:
                     self._channel.sendall(b"%d %d\n" % (number, status))
                 except OSError:
                     os._exit(0)
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def take_place(output: int, log: int, home: int) -> None:
     """Let this process be where a checker is: group, signals, directory, descriptors."""
     os.setpgid(0, 0)
+    signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
     os.fchdir(home)
     os.dup2(output, 1)
     os.dup2(log, 2)
@@ -209,7 +221,6 @@ def main() -> None:
     gc.collect()
     gc.freeze()
     server = Server(channel, program)
-    signal.signal(signal.SIGCHLD, server.bury)
     server.serve()
 
 

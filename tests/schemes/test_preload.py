@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.servers import Talk
-from tests.sessions import KINDS, begin, rcpt, session
+from tests.sessions import KINDS, begin, rcpt, serving, session
 from tests.support import PYTHON, QmailHome, wait_for
 
 CHECKER = """\
@@ -155,3 +156,18 @@ def _cwd(pid: str) -> bytes:
         return os.readlink(f"/proc/{pid}/cwd").encode()
     except OSError:
         return b""
+
+
+@pytest.mark.parametrize("kind", ["listener"])
+def test_no_end_is_missed_however_quickly_they_come(kind: str, home: QmailHome) -> None:
+    write(home, "import sys\n\ndef main():\n    return 0\n\nif __name__ == '__main__':\n    sys.exit(main())\n")
+    env = home.environment(SMTPEXTFORK="preload:bin/checker.py", SMTPEXTFORKFAIL="defer")
+    each = 100
+    with serving(kind, home, env) as opened, ExitStack() as stack:
+        talks = [stack.enter_context(opened()) for _ in range(5)]
+        for talk in talks:
+            talk.client.reply()
+            begin(talk)
+            talk.client.send(b"RCPT TO:<joe@joedomain.net>\r\n" * each)
+        for talk in talks:
+            assert [talk.client.reply() for _ in range(each)] == [[b"250 ok"]] * each
