@@ -13,17 +13,13 @@ if TYPE_CHECKING:
     from qmailfork.quickstart import Stamp
 
 
-def write(path: str) -> None:
-    """Put what is imported of this package into the bundle at `path`, where that may be written."""
+def write(descriptor: int, draft: str, path: str) -> None:
+    """Put what is imported of this package into the file `draft`, open as `descriptor`, which becomes the bundle at
+    `path` once it is whole.
+    """
     modules = {name: module for name, module in sys.modules.items() if name.startswith("qmailfork")}
     del modules[__name__]
     sources = {name: str(module.__file__) for name, module in modules.items()}
-    draft = f"{path}.{posix.getpid()}"
-    try:
-        # first of all, since compiling is dear: most servers run as a user who may not write here
-        descriptor = posix.open(draft, posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL, 0o644)
-    except OSError:
-        return
     try:
         data = marshal.dumps({name: _entry(source) for name, source in sources.items()})
         if posix.write(descriptor, data) < len(data):

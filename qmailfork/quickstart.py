@@ -65,7 +65,18 @@ def start(path: str, bundle: "Bundle", module: str) -> "ModuleType":
     if importer.stale:
         sys.meta_path.remove(importer)
         __import__(__name__)  # from its source, where the bundle's own code was run
-        from qmailfork import bundles  # noqa: PLC0415  # once for each version of the sources
-
-        bundles.write(path)
+        renew(path)
     return main
+
+
+def renew(path: str) -> None:
+    """Write the bundle at `path` anew, where that is allowed."""
+    draft = f"{path}.{posix.getpid()}"
+    try:
+        # first of all, since compiling is dear: most servers run as a user who may not write here
+        descriptor = posix.open(draft, posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL, 0o644)
+    except OSError:
+        return
+    from qmailfork import bundles  # noqa: PLC0415  # once for each version of the sources
+
+    bundles.write(descriptor, draft, path)

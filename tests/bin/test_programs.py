@@ -63,7 +63,7 @@ sys.path.insert(0, sys.argv[1])
 from qmailfork import quickstart
 compiled = []
 sys.addaudithook(lambda event, arguments: compiled.append(1) if event == "compile" else None)
-quickstart.write(sys.argv[2])
+quickstart.renew(sys.argv[2])
 print(len(compiled))
 """
 
