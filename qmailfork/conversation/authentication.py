@@ -186,6 +186,5 @@ def _welcome(session: Session, method: bytes, user: bytes) -> "Asking[bytes]":
     """The client is a relay client from here on."""
     session.authenticate(method, user)
     yield session.note(events.authenticated(method, user))
-    if session.settings.checkers.unset_relay_list:
-        yield session.note(events.relay_list_unset())
+    yield from session.remind()
     return replies.AUTH_ACCEPTED

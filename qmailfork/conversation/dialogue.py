@@ -117,8 +117,7 @@ def announce(session: Session) -> "Asking[None]":
         yield session.note(events.connected(peer.ip, peer.host, peer.info, peer.local))
     for complaint in settings.checkers.complaints:
         yield session.note(events.config(complaint))
-    if settings.checkers.unset_relay_list:
-        yield session.note(events.relay_list_unset())
+    yield from session.remind()
 
 
 def _obey(session: Session, line: bytes) -> "Asking[bytes]":

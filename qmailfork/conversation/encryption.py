@@ -75,5 +75,4 @@ def _recognize(session: Session, tls: Tls, name: bytes) -> "Asking[None]":
         session.user = name
         session.admit()
         yield session.note(events.authenticated(b"cert", name))
-        if session.settings.checkers.unset_relay_list:
-            yield session.note(events.relay_list_unset())
+        yield from session.remind()

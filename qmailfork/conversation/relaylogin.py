@@ -6,7 +6,6 @@ RELAYCLIENT is what tells a qmail-smtpd that a client may relay, and it reads it
 from qmailfork.conversation import authentication
 from qmailfork.conversation.authentication import Auth
 from qmailfork.conversation.session import Session
-from qmailfork.programs import events
 from qmailfork.smtp import client, replies
 
 TYPE_CHECKING = False
@@ -50,6 +49,5 @@ def _there(child: "Child", line: bytes) -> "Asking[bytes]":
     if reply.startswith(client.LOGGED_IN):
         session.user = b""  # it knows who
         session.admit()
-        if session.settings.checkers.unset_relay_list:
-            yield session.note(events.relay_list_unset())
+        yield from session.remind()
     return reply

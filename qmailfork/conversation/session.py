@@ -213,6 +213,10 @@ class Session:
         yield self.note(event, sender)
         return event.reply
 
+    def remind(self) -> tuple[Note, ...]:
+        """The request to log that the client relays and its list of checkers was forgotten; none where it was not."""
+        return (self.note(events.relay_list_unset()),) if self.settings.checkers.unset_relay_list else ()
+
     def say(self, level: int, words: bytes, subject: bytes = b"") -> tuple[Note, ...]:
         """The request to log a step of the conversation, about a `subject` from the client; none in a terser log."""
         return (self.note(events.said(level, words + clean(subject))),) if level <= self.settings.loglevel else ()
