@@ -178,25 +178,24 @@ class Driver:
             return fault
         return names.look_up(request.name, request.kinds, request.seconds)
 
-    def _run(self, request: requests.Run) -> Outcome:
+    def _run(self, request: requests.Run, more: tuple[tuple[int, int], ...] = ()) -> Outcome:
         began = monotonic()
         try:
-            return self._check(request, began)
+            return self._check(request, began, more)
         except OSError as fault:
             return Outcome(UNSTARTED, fault.errno or 0, b"", (monotonic() - began) * 1000)
 
     def _entrust(self, request: requests.Entrust) -> Outcome:
-        began = monotonic()
         try:
             secret = spawn.confided(request.secret)
-            try:
-                return self._check(request, began, ((secret, 3),))
-            finally:
-                posix.close(secret)
         except OSError as fault:
-            return Outcome(UNSTARTED, fault.errno or 0, b"", (monotonic() - began) * 1000)
+            return Outcome(UNSTARTED, fault.errno or 0)
+        try:
+            return self._run(request, ((secret, 3),))
+        finally:
+            posix.close(secret)
 
-    def _check(self, request: requests.Run, began: float, more: tuple[tuple[int, int], ...] = ()) -> Outcome:
+    def _check(self, request: requests.Run, began: float, more: tuple[tuple[int, int], ...]) -> Outcome:
         """Run a checker. Raises OSError where it cannot be started, or not be waited for."""
         ours, its = posix.pipe()
         try:
