@@ -52,11 +52,10 @@ def records(name: str, logs: Iterable[str]) -> Iterator[dict[str, Any]]:
 def _lines(logs: Iterable[str]) -> Iterator[bytes]:
     for log in logs:
         for path in files.found(log):
-            rest = b""
+            split = files.Lines()
             for block in files.blocks(path, lambda octets: None):
-                *lines, rest = (rest + block).split(b"\n")
-                yield from lines
-            yield rest
+                yield from split.of(block)
+            yield split.rest
 
 
 def _record(line: bytes, clock: stamps.Stamps) -> dict[str, Any] | None:

@@ -13,6 +13,7 @@ from typing import Any
 from qmailfork.logs import stamps
 
 BLOCK = 1 << 20  # octets read at a time
+LONGEST = 65536  # octets of a line; multilog cuts them far earlier
 STDIN = "-"
 _WITHIN = ("", "main", "log/main")  # a log's directory, its service's, the one beside it
 _READING = (OSError, EOFError, lzma.LZMAError, zlib.error)
@@ -65,6 +66,30 @@ def blocks(path: str, progress: Callable[[int], object]) -> Iterator[bytes]:
     except _faults() as fault:
         reason = fault.strerror if isinstance(fault, OSError) and fault.strerror else f"damaged or cut short: {fault}"
         raise Unreadable(f"{'standard input' if path == STDIN else path}: {reason}") from None
+
+
+class Lines:
+    """Takes blocks apart. `rest` is what has no end yet, and `overlong` counts lines that got too long without one:
+    they are dropped, so that no file without line ends fills the memory.
+    """
+
+    def __init__(self) -> None:
+        self.rest = b""
+        self.overlong = 0
+        self._skipping = False
+
+    def of(self, block: bytes) -> list[bytes]:
+        """The lines that `block` makes whole."""
+        *lines, self.rest = (self.rest + block).split(b"\n")
+        if self._skipping and lines:
+            del lines[0]
+            self._skipping = False
+        if len(self.rest) > LONGEST:
+            self.overlong += not self._skipping
+            self.rest, self._skipping = b"", True
+        elif self._skipping:
+            self.rest = b""
+        return lines
 
 
 def _raw(path: str) -> io.BufferedReader:

@@ -9,7 +9,6 @@ from qmailfork.logs.files import Unreadable
 from qmailfork.logs.stamps import LATEST, Stamps
 from qmailfork.programs.journal import Event
 
-LONGEST = 65536  # octets of a line; multilog cuts them far earlier
 Found = TypeVar("Found")
 Told = tuple[int, int, Event]  # Unix seconds (0: not known), process id, event
 
@@ -68,27 +67,23 @@ class Reader:
 
     def _portions(self, file: str) -> Iterator[list[bytes]]:
         """The whole lines of `file`, as many as come at once."""
-        rest, skipping = b"", False
-        for block in files.blocks(file, self.progress):
-            lines = (rest + block).split(b"\n")
-            rest = lines.pop()
-            if skipping and lines:
-                del lines[0]
-                skipping = False
-            if len(rest) > LONGEST:
-                self.counts.broken += not skipping
-                self.counts.lines += not skipping
-                rest, skipping = b"", True
-            self.counts.lines += len(lines)
-            yield lines
-        if rest and not skipping:
-            self.counts.lines += 1
-            self.counts.unfinished += 1
+        split, counts = files.Lines(), self.counts
+        try:
+            for block in files.blocks(file, self.progress):
+                lines = split.of(block)
+                counts.lines += len(lines)
+                yield lines
+            if split.rest:
+                counts.lines += 1
+                counts.unfinished += 1
+        finally:
+            counts.lines += split.overlong
+            counts.broken += split.overlong
 
     def _read(self, lines: list[bytes]) -> Iterator[Told]:
         split, inside, counts = self._stamps.split, self._inside, self.counts
         for line in lines:
-            if len(line) > LONGEST:
+            if len(line) > files.LONGEST:
                 counts.broken += 1
                 continue
             try:
