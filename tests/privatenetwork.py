@@ -11,10 +11,13 @@ import socket
 import struct
 import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from tests.nameserver import Nameserver, Zone, serving
 
 CLONE_NEWNS, CLONE_NEWNET = 0x20000, 0x40000000
 SIOCSIFFLAGS, IFF_UP = 0x8914, 1
@@ -33,6 +36,16 @@ def leave() -> None:
 def bind(file: Path, over: str) -> None:
     """Puts a file in the place of another one, for this thread and what it starts."""
     subprocess.run(["mount", "--bind", str(file), over], check=True)
+
+
+@contextmanager
+def dns(directory: Path, zone: Zone) -> Iterator[Nameserver]:
+    """A name server with this `zone` that this network's resolvers ask; `directory` holds their resolv.conf."""
+    conf = directory / "resolv.conf"
+    conf.write_text("nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
+    bind(conf, "/etc/resolv.conf")
+    with serving(zone, port=53) as server:
+        yield server
 
 
 def in_private(test: Callable[..., None]) -> Callable[..., None]:

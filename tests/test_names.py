@@ -11,8 +11,7 @@ import pytest
 
 from qmailfork.system import names
 from tests.listeners import Listeners
-from tests.nameserver import Nameserver, serving
-from tests.privatenetwork import bind, in_private
+from tests.privatenetwork import dns, in_private
 from tests.servers import Talk, stdio
 from tests.smtpclient import Client
 from tests.support import QmailHome, qmailfork, run_session, smtpd, wait_for
@@ -34,16 +33,6 @@ ACCEPTED, LATER = "250 ok", "451 DNS temporary failure (#4.3.0)"
 NO_SENDER = "553 sorry, your envelope sender must exist"
 NO_NAME = "550 sorry, invalid HELO/EHLO greeting (#5.7.1)"
 RCPT = "RCPT TO:<joe@joedomain.net>"
-
-
-@contextmanager
-def dns(directory: Path) -> Iterator[Nameserver]:
-    """A name server that this network's resolvers ask."""
-    conf = directory / "resolv.conf"
-    conf.write_text("nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
-    bind(conf, "/etc/resolv.conf")
-    with serving(ZONE, port=53) as server:
-        yield server
 
 
 @contextmanager
@@ -71,7 +60,7 @@ def said(client: Client, sender: str) -> str:
 @in_private
 def test_senders(driver: str, home: QmailHome) -> None:
     env = home.environment(MFDNSCHECK="", REPLY_SENDEREXIST="really")
-    with dns(home.path) as nameserver, opened(driver) as open_session, open_session(home, env) as talk:
+    with dns(home.path, ZONE) as nameserver, opened(driver) as open_session, open_session(home, env) as talk:
         talk.client.read_line()
         for domain in ("good", "GOOD", "address", "six", "alias", "bücher"):
             assert said(talk.client, f"a@{domain}.example") == ACCEPTED, domain
@@ -92,7 +81,7 @@ def test_senders(driver: str, home: QmailHome) -> None:
 @in_private
 def test_relay_clients_are_not_asked_about(driver: str, home: QmailHome) -> None:
     env = home.environment(MFDNSCHECK="", HELOCHECK="A", RELAYCLIENT="")
-    with dns(home.path) as nameserver, opened(driver) as open_session, open_session(home, env) as talk:
+    with dns(home.path, ZONE) as nameserver, opened(driver) as open_session, open_session(home, env) as talk:
         talk.client.read_line()
         talk.client.command("HELO nowhere.example")
         assert said(talk.client, "a@nowhere.example") == ACCEPTED
@@ -109,7 +98,11 @@ def test_relay_clients_are_not_asked_about(driver: str, home: QmailHome) -> None
 )
 @in_private
 def test_what_a_client_calls_itself(driver: str, word: str, names_and_replies: dict[str, str], home: QmailHome) -> None:
-    with dns(home.path), opened(driver) as open_session, open_session(home, home.environment(HELOCHECK=word)) as talk:
+    with (
+        dns(home.path, ZONE),
+        opened(driver) as open_session,
+        open_session(home, home.environment(HELOCHECK=word)) as talk,
+    ):
         talk.client.read_line()
         for name, reply in names_and_replies.items():
             talk.client.command(f"HELO {name}".encode())
@@ -123,7 +116,7 @@ def test_what_a_client_calls_itself(driver: str, word: str, names_and_replies: d
 @in_private
 def test_a_look_up_holds_up_nobody_else(driver: str, home: QmailHome) -> None:
     env = home.environment(MFDNSCHECK="")
-    with dns(home.path) as nameserver, opened(driver) as open_session, open_session(home, env) as waits:
+    with dns(home.path, ZONE) as nameserver, opened(driver) as open_session, open_session(home, env) as waits:
         waits.client.read_line()
         waits.client.send(b"MAIL FROM:<a@mute.example>\r\n" + RCPT.encode() + b"\r\n")
         wait_for(lambda: ("mute.example", "MX") in nameserver.asked, what="the question")
@@ -134,7 +127,7 @@ def test_a_look_up_holds_up_nobody_else(driver: str, home: QmailHome) -> None:
 
 @in_private
 def test_without_an_answer_nothing_is_known(tmp_path: Path) -> None:
-    with dns(tmp_path):
+    with dns(tmp_path, ZONE):
         assert names.look_up(b"mute.example", ("MX",), 0.2) is None
 
 
@@ -143,7 +136,7 @@ def test_explain_asks_dns_and_tells_what_it_means(home: QmailHome) -> None:
     env = home.environment(PATH=os.environ["PATH"], MFDNSCHECK="", GREETDELAY="60")
     for sender, decides in (("a@nowhere.example", "MFDNSCHECK"), ("a@good.example", "")):
         words = ["--ip", "203.0.113.7", "--from", sender, "--to", "joe@joedomain.net"]
-        with dns(home.path):
+        with dns(home.path, ZONE):
             argv = qmailfork("explain", "--dry", *words)
             done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
         assert done.returncode == (1 if decides else 0), done

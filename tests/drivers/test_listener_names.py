@@ -6,15 +6,11 @@ With a real name server and a real ident server, at the ports where they belong.
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
 from tests.identserver import ident_server
-from tests.nameserver import Nameserver, serving
-from tests.privatenetwork import bind, in_private
+from tests.privatenetwork import dns, in_private
 from tests.smtpclient import Client
 from tests.support import QmailHome, qmailfork
 from tests.ucspi import tcprules
@@ -29,16 +25,6 @@ ZONE = {
     "4.0.0.127.in-addr.arpa": [("SERVFAIL", "")],
 }
 HONEST, LIAR, NOBODY, BROKEN = "127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4"
-
-
-@contextmanager
-def dns(directory: Path) -> Iterator[Nameserver]:
-    """A name server that this network's resolvers ask."""
-    conf = directory / "resolv.conf"
-    conf.write_text("nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
-    bind(conf, "/etc/resolv.conf")
-    with serving(ZONE, port=53) as server:
-        yield server
 
 
 @both
@@ -59,7 +45,7 @@ def dns(directory: Path) -> Iterator[Nameserver]:
 def test_the_name_of_a_client(start: Starter, options: str, source: str, name: str | None, home: QmailHome) -> None:
     record = home.path / "record"
     checked = {"SMTPEXTFORK": f"fakes/record {record}"}
-    with dns(home.path) as nameserver, start(home, "-R", "-l", "mx", options, **checked) as server:
+    with dns(home.path, ZONE) as nameserver, start(home, "-R", "-l", "mx", options, **checked) as server:
         with from_address(server, source) as client:
             assert tcp_environment(client, record).get("TCPREMOTEHOST") == name
         assert bool(nameserver.asked) is (options != "-H")
@@ -70,7 +56,7 @@ def test_the_name_of_a_client(start: Starter, options: str, source: str, name: s
 def test_our_own_name(start: Starter, home: QmailHome) -> None:
     record = home.path / "record"
     checked = {"SMTPEXTFORK": f"fakes/record {record}"}
-    with dns(home.path), start(home, "-R", "-H", host="0", **checked) as server:
+    with dns(home.path, ZONE), start(home, "-R", "-H", host="0", **checked) as server:
         names = []
         for address in (HONEST, NOBODY):
             with Client(socket.create_connection((address, server.port), timeout=20)) as client:
@@ -86,7 +72,7 @@ def test_rules_for_names(start: Starter, home: QmailHome) -> None:
         'joe@127.0.0.1:allow,RELAYCLIENT=""\n=liar.example.net:deny\n=:allow\n=.example.net:allow\n:deny\n',
     )
     with (
-        dns(home.path),
+        dns(home.path, ZONE),
         ident_server(b"%b : USERID : UNIX : joe\r\n"),
         start(home, "-l", "mx", "-x", str(rules)) as server,
     ):
