@@ -56,7 +56,9 @@ def test_what_passes(kind: str, home: QmailHome) -> None:
     )
 
 
-@pytest.mark.parametrize(("own", "told"), [("", b"2"), ("/250 LIMITS RCPTMAX=9", b"2"), ("/250 LIMITS RCPTMAX=1", b"1")])
+@pytest.mark.parametrize(
+    ("own", "told"), [("", b"2"), ("/250 LIMITS RCPTMAX=9", b"2"), ("/250 LIMITS RCPTMAX=1", b"1")]
+)
 def test_the_limit_that_a_client_meets_is_told(kind: str, home: QmailHome, own: str, told: bytes) -> None:
     deed = ("EHLO=250-child" + own) if own else "EHLO=250 child"
     with wrapped(kind, home, deed.replace(" ", "_"), MAXRECIPIENTS="2") as talk:
