@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from qmailfork.cli import finding, screens, surroundings, words
-from qmailfork.cli.checks import controls, lists, owner, rules, variables
+from qmailfork.cli.checks import controls, lists, metrics, owner, rules, variables
 from qmailfork.cli.checks.directory import LEAST_MEMORY, Service, Unreadable
 from qmailfork.cli.finding import ERROR, WARNING, Finding
 from qmailfork.cli.surroundings import text
@@ -84,7 +84,8 @@ def of_directory(directory: bytes, runs: bool = False, pairs: tuple[str, ...] = 
                 yield from _of_rule(service, f"{source}: {words.shown(address)}:", rule.environment)
 
     relaying = [placed(service, one) for one in _relaying(service.environment)]
-    return [*service.found, *relaying, *about_rules, *owner.looking(service.user, look)]
+    return [*service.found, *relaying, *about_rules, *owner.looking(service.user, look),
+            *owner.looking(service.starter, lambda: metrics.findings(service))]  # fmt: skip
 
 
 def placed(service: Service, one: Finding) -> Finding:

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from qmailfork.cli import metering
 from qmailfork.cli.faults import Fatal, Strict
 from qmailfork.conversation.settings import ControlFault
 from qmailfork.drivers.listener import Listener
@@ -156,8 +157,8 @@ def measure(address: str | None) -> list[socket.socket]:
     """The sockets of --metrics; none where it was not given. Raises sockets.BindFault, Fatal."""
     if address is None:
         return []
-    if importlib.util.find_spec("prometheus_client") is None:
-        raise Fatal("--metrics: prometheus-client is not installed; the extra qmailfork[metrics] brings it")
+    if metering.is_missing():
+        raise Fatal(f"--metrics: {metering.PACKAGE} is not installed; the extra qmailfork[metrics] brings it")
     return sockets.listen_at(address, METRICS_BACKLOG)
 
 

@@ -16,6 +16,7 @@ from qmailfork.cli.services import rcscript, scripts, steps, units, written
 from qmailfork.cli.services.plan import HANDOFF, KINDS, LISTENER, SMTP, SMTPS, STDIO, SUBMISSION, Plan
 from qmailfork.cli.services.settings import File
 from qmailfork.cli.services.supervisors import LISTENERS, NAMES, RC, SUPERVISORS, SYSTEMD
+from qmailfork.system import sockets
 
 INCOMPLETE = 1
 COUNT = click.IntRange(1)
@@ -23,7 +24,7 @@ WRITERS = {SYSTEMD: units.directory, RC: rcscript.directory}
 UNFIT = re.compile(r"[\x00-\x1f\x7f]")
 PLANNED = (
     "supervisor", "kind", "home", "address", "port", "user", "log_user", "log_directory", "sessions", "memory",
-    "relays", "checkers", "smtps",
+    "relays", "checkers", "smtps", "metrics",
 )  # fmt: skip
 QUESTIONS = {  # option → what is asked on a terminal where it is not given
     "supervisor": "Which supervisor runs it",
@@ -32,6 +33,7 @@ QUESTIONS = {  # option → what is asked on a terminal where it is not given
     "home": "Where is qmail's home, with control/ in it",
     "user": "Which user serves",
     "checkers": "Which checkers (SMTPEXTFORK; /usr/bin/true lets everyone in)",
+    "metrics": "Where is told what the listener counts (unix:PATH or HOST:PORT; empty: nowhere)",
 }
 
 
@@ -55,6 +57,7 @@ QUESTIONS = {  # option → what is asked on a terminal where it is not given
 @click.option("--key", type=click.Path(), help="Its key.  [default: control/serverkey.pem]")
 @click.option("--smtps", is_flag=True, help="TLS from the first octet.")
 @click.option("--submission", is_flag=True, help="For our own users: no mail without TLS and AUTH.")
+@click.option("--metrics", metavar="unix:PATH|HOST:PORT", help="Where a listener tells Prometheus what it counts.")
 @click.option("--set", "pairs", metavar="NAME=VALUE", multiple=True, help="One more variable of env/.")
 @click.option("--yes", is_flag=True, help="Ask nothing: what is not given has its default.")
 @click.option("--overwrite", is_flag=True, help="Replace files that differ, without asking.")
@@ -105,6 +108,7 @@ def _plan(directory: str, given: dict[str, Any], asks: bool) -> Plan:
     wrapped = tuple((given["wrap"] or "").split())
     if wrapped and given["kind"] == HANDOFF:
         raise click.UsageError("--wrap: no hand-off stands in front of another smtpd; choose stdio or listener")
+    given["metrics"] = _counting(given["metrics"], given["kind"])
     given["log_directory"] = given["log_directory"] or ""
     given["relays"] = given["relays"] or ("127.",)
     told = {name: given[name] for name in PLANNED}
@@ -113,6 +117,19 @@ def _plan(directory: str, given: dict[str, Any], asks: bool) -> Plan:
     plan = Plan(directory, python=sys.executable, programs=programs, wrapped=wrapped, variables=variables, **told)
     _fitting(plan)
     return plan
+
+
+def _counting(address: str, kind: str) -> str:
+    """Where a listener tells what it counts, with a whole path. Raises click.UsageError."""
+    if not address:
+        return ""
+    if kind == STDIO:
+        raise click.UsageError("--metrics: only a listener counts; choose --kind listener or handoff")
+    try:
+        path, _, _ = sockets.place(address)
+    except sockets.BindFault as fault:
+        raise click.UsageError(f"--metrics: {fault}") from None
+    return f"unix:{os.path.abspath(path)}" if path else address
 
 
 def _fitting(plan: Plan) -> None:
@@ -130,7 +147,7 @@ def _defaults(given: dict[str, Any], asks: bool) -> None:
     usual = {
         "supervisor": _installed(), "kind": STDIO if shutil.which("tcpserver") else LISTENER, "port": port,
         "home": os.environ.get("QMAILHOME") or "/var/qmail", "user": "qmaild", "log_user": "qmaill",
-        "checkers": "/usr/bin/true",
+        "checkers": "/usr/bin/true", "metrics": "",
     }  # fmt: skip
     for name, default in usual.items():
         if given[name] is None:
@@ -138,6 +155,8 @@ def _defaults(given: dict[str, Any], asks: bool) -> None:
             choices = {"supervisor": click.Choice(NAMES), "kind": click.Choice(KINDS)}.get(name)
             if name == "kind" and given["supervisor"] in LISTENERS:
                 ask, default = False, LISTENER
+            if name == "metrics" and given["kind"] == STDIO:
+                ask = False
             given[name] = click.prompt(QUESTIONS[name], default, type=choices) if ask else default
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from qmailfork.system.wrapped import Wrapped
 
 IN, OUT, LOG = 0, 1, 2
+TERM = (signals.SIGTERM,)
 AT_ONCE = 4096  # octets that a writable descriptor takes without blocking
 
 
@@ -136,7 +137,7 @@ class Driver:
         if request.reply:
             sent = self._send(request.reply, request.seconds)
             # from the hand-over of an envelope to its reply, SIGTERM would make the client send it again
-            signals.pthread_sigmask(signals.SIG_UNBLOCK, (signals.SIGTERM,))
+            signals.pthread_sigmask(signals.SIG_UNBLOCK, TERM)
             if not sent:
                 return b""
         if self._secure:
@@ -183,6 +184,7 @@ class Driver:
         try:
             return self._check(request, began, more)
         except OSError as fault:
+            signals.pthread_sigmask(signals.SIG_UNBLOCK, TERM)
             return Outcome(UNSTARTED, fault.errno or 0, b"", (monotonic() - began) * 1000)
 
     def _entrust(self, request: requests.Entrust) -> Outcome:
@@ -201,12 +203,10 @@ class Driver:
         try:
             environment = spawn.merged(self._environment, request.environment)
             log = () if request.captured == 1 else ((self._errors, 1),)
-            pid = spawn.launch(
-                request.command,
-                environment,
-                ((self._null, 0), (self._errors, 2), *log, (its, request.captured), *more),
-            )
-            return children.outcome(pid, ours, request.seconds, request.OUTPUT, began)
+            descriptors = ((self._null, 0), (self._errors, 2), *log, (its, request.captured), *more)
+            signals.pthread_sigmask(signals.SIG_BLOCK, TERM)  # it would end us and leave behind what we just started
+            pid = spawn.launch(request.command, environment, descriptors)
+            return children.outcome(pid, ours, request.seconds, request.OUTPUT, began, TERM)
         finally:
             posix.close(ours)
             posix.close(its)  # only now: the end of the output would wake us, and then the program's end again
@@ -259,7 +259,7 @@ class Driver:
     def _finish(self, request: requests.Finish) -> tuple[Outcome, bool]:
         handover = self._queue
         assert handover
-        signals.pthread_sigmask(signals.SIG_BLOCK, (signals.SIGTERM,))
+        signals.pthread_sigmask(signals.SIG_BLOCK, TERM)
         posix.close(handover.end_message())
         _put(handover, handover.envelope, request.envelope)
         posix.close(handover.end_envelope())

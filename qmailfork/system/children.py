@@ -94,22 +94,31 @@ class Wait:
         self._watch.close()
 
 
-def outcome(pid: int, pipe: int, seconds: float | None, keep: int, began: float) -> Outcome:
+def outcome(
+    pid: int, pipe: int, seconds: float | None, keep: int, began: float, held: tuple[int, ...] = ()
+) -> Outcome:
     """Wait for the program `pid`, which writes to `pipe`, and say how it ended.
 
     It ends when its own process does, whoever else holds the pipe. At the end of `seconds` (None: no limit) its group
-    is killed, as it is when the wait is broken off by an exception. `began` is a monotonic time.
+    is killed, as it is when the wait is broken off by an exception. `began` is a monotonic time. The signals `held`
+    back since before the start are let through now that the program would not be left behind.
     """
     wait = Wait(pid, pipe, keep)
     left = None if seconds is None else began + seconds - monotonic()
     try:
+        if held:
+            signals.pthread_sigmask(signals.SIG_UNBLOCK, held)
         while wait.status is None and (left is None or left > 0):
             wait.step(None if left is None else min(left * 1000 + 1, LONGEST_POLL))
             left = None if seconds is None else began + seconds - monotonic()
-    finally:
-        wait.close()
         if wait.status is None:
             _kill(pid)
+    except BaseException:
+        if wait.status is None:
+            _kill(pid)
+        raise
+    finally:
+        wait.close()
     took = (monotonic() - began) * 1000
     if wait.status is None:
         return Outcome(EXPIRED, 0, wait.output, took, int(time()))
@@ -118,7 +127,10 @@ def outcome(pid: int, pipe: int, seconds: float | None, keep: int, began: float)
 
 def _kill(pid: int) -> None:
     spawn.kill_group(pid, signals.SIGKILL)
-    posix.waitpid(pid, 0)
+    try:
+        posix.waitpid(pid, 0)
+    except ChildProcessError:
+        pass  # broken off right after the first time
 
 
 def ended(status: int, output: bytes, milliseconds: float) -> Outcome:

@@ -5,11 +5,14 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
+import venv
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.supervisors import open_directory
 from tests.support import ROOT, QmailHome, qmailfork
 
 ROOTS = os.getuid() == 0
@@ -219,6 +222,70 @@ def test_no_service(tmp_path: Path, place: str, said: str) -> None:
     done = Checked(tmp_path / place).call(*more)
     assert done.returncode == 2
     assert said in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("address", "what"),
+    [
+        ("unix:{0}/metrics", ""),
+        ("unix:metrics", ""),
+        ("127.0.0.1:9100", ""),
+        ("[::1]:9100", ""),
+        ("9100", "9100: neither unix:PATH nor HOST:PORT"),
+        ("unix:", "unix:: neither unix:PATH nor HOST:PORT"),
+        ("192.0.2.1:9100", "192.0.2.1: Cannot assign requested address"),
+        ("127.0.0.1:99999", "127.0.0.1 99999: no such port"),
+        ("unix:{0}/absent/metrics", "the directory {0}/absent is not there"),
+        ("unix:{0}/run", "{0}/run: it is there, and no socket"),
+        (f"unix:/{'a' * 100}", f"/{'a' * 100} is longer than the path of a socket may be"),
+    ],
+)
+def test_where_the_listener_tells_what_it_counts(written: Callable[..., Checked], address: str, what: str) -> None:
+    service = written("--supervisor", "daemontools", "--kind", "listener", "--metrics", "127.0.0.1:9100")
+    run = service.directory / "run"
+    given = address.format(service.directory)
+    run.write_text(run.read_text().replace("\nmetrics=127.0.0.1:9100", f"\nmetrics='{given}'"))
+    expected = [("run", f"--metrics: {what.format(service.directory)}")] if what else []
+    assert service.said() == expected
+
+
+@pytest.mark.skipif(not ROOTS, reason="only root may look as another user")
+@pytest.mark.parametrize(("before", "behind"), [("setuidgid nobody ", ""), ("", '-u "$(id -u nobody)" ')])
+def test_who_opens_the_socket_of_metrics(home: QmailHome, before: str, behind: str) -> None:
+    """The listener opens it before it becomes -u's user."""
+    with open_directory() as path:
+        (path / "own").mkdir()
+        service = Checked(path)
+        line = f"exec {before}qmailfork listen --metrics unix:{path}/own/metrics {behind}0 25\n"
+        service.put("run", f"#!/bin/sh\nexport QMAILHOME={home.path}\n{line}")
+        shutil.chown(path / "own", "nobody" if behind else "root")
+        (path / "own").chmod(0o700)
+        refused = [what for _, what in service.said() if "may not write" in what]
+        assert refused == ([f"--metrics: whoever starts the listener may not write in {path}/own"] if before else [])
+
+
+def test_metrics_without_what_tells_them(written: Callable[..., Checked], tmp_path: Path) -> None:
+    """A Python that has all but prometheus-client."""
+    service = written("--supervisor", "daemontools", "--kind", "listener", "--metrics", "127.0.0.1:9100")
+    bare = bare_python(tmp_path / "bare")
+    argv = [str(bare), *qmailfork("check", "--json", str(service.directory))[1:]]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    (found,) = json.loads(done.stdout)
+    assert found["what"] == "--metrics: prometheus-client is not installed"
+    assert found["mend"] == f"{bare} -m pip install prometheus-client"
+    argv = [str(bare), *qmailfork("service", str(tmp_path / "x"), "--yes", "--json", "--kind", "listener")[1:]]
+    done = subprocess.run([*argv, "--metrics", "127.0.0.1:9100"], capture_output=True, text=True, check=False)
+    assert json.loads(done.stdout)["missing"]["prometheus-client, for --metrics"] == found["mend"]
+
+
+def bare_python(place: Path) -> Path:
+    """A virtual environment with the packages of this one, but for prometheus-client."""
+    venv.create(place, symlinks=True)
+    (site,) = place.glob("lib/python*/site-packages")
+    for package in Path(sysconfig.get_paths()["purelib"]).iterdir():
+        if not package.name.startswith(("prometheus_client", "_")):
+            (site / package.name).symlink_to(package)
+    return place / "bin" / "python"
 
 
 def test_contrib_service(tmp_path: Path, home: QmailHome) -> None:

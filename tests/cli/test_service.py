@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from qmailfork.cli import counted
 from tests.smtpclient import Client
 from tests.supervised import free_port
 from tests.supervisors import COMMANDS, handoff_built, open_directory, supervision
@@ -123,6 +124,28 @@ def test_a_hand_off(place: Place) -> None:
         assert mine
 
 
+@pytest.mark.parametrize("kind", ["listener", "handoff"])
+def test_what_is_counted_is_told(place: Place, kind: str) -> None:
+    (place.path / "bin").mkdir()
+    handoff_built(place.path / "bin")
+    address = f"unix:{place.path}/metrics"
+    directory = place.write("--supervisor", "daemontools", "--kind", kind, "--metrics", address)
+    services = [place.path / "smtpd-warm", directory] if kind == "handoff" else [directory]
+    with supervision("daemontools", place.path / "service", *services, path=place.search):
+        if kind == "handoff":
+            wait_for((services[0] / "socket" / "smtpd").exists, what="the listener")
+        place.hold_a_session()
+        told = wait_for(lambda: recipients(address))
+    assert told == {"accepted": 1, "refused": 2, "deferred": 0}
+
+
+def recipients(address: str) -> dict[str, int]:
+    try:
+        return counted.read(address).recipients
+    except counted.Unread:
+        return {}
+
+
 def test_in_front_of_another_smtpd(place: Place, fakes: Path) -> None:
     heard = place.path / "heard"
     heard.touch()
@@ -189,6 +212,8 @@ def test_what_is_missing_is_said(place: Place) -> None:
         (["--set", "x"], "--set: 'x' is not NAME=VALUE"),
         (["--set", "../x=1"], "--set: '../x=1' is not NAME=VALUE"),
         (["--kind", "handoff", "--wrap", "/bin/x"], "--wrap: no hand-off"),
+        (["--kind", "listener", "--metrics", "9100"], "--metrics: 9100: neither unix:PATH nor HOST:PORT"),
+        (["--kind", "stdio", "--metrics", "127.0.0.1:9100"], "--metrics: only a listener counts"),
         (["--checkers", "/a\n/b"], "--checkers: control characters"),
     ],
 )
@@ -229,15 +254,17 @@ def answered(argv: list[str], answers: str, columns: int) -> str:
 def test_a_few_answers_on_a_terminal_of_60_columns(place: Place) -> None:
     directory = place.path / "asked"
     argv = qmailfork("service", str(directory), "--log-user", "", "--log-directory", str(place.logs))
-    shown = answered(argv, f"s6\nlistener\n2525\n{place.home}\nroot\n/bin/true\n", 60)
+    answers = f"s6\nlistener\n2525\n{place.home}\nroot\n/bin/true\n127.0.0.1:9100\n"
+    shown = answered(argv, answers, 60)
     run = (directory / "run").read_text()
     assert "\nport=2525\n" in run
     assert "s6-envdir" in run
+    assert "\nmetrics=127.0.0.1:9100 " in run
     assert "Which supervisor" in shown
     told = shown.partition("files written")[2]
     assert max(len(line) for line in told.splitlines() if not line.startswith("    ")) <= 60
     (directory / "run").write_text("mine\n")
-    assert "differs: replace it?" in answered(argv, f"s6\nlistener\n2525\n{place.home}\nroot\n/bin/true\nn\n", 60)
+    assert "differs: replace it?" in answered(argv, f"{answers}n\n", 60)
     assert (directory / "run").read_text() == "mine\n"
 
 

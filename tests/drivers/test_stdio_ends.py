@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.drivers.session import HELO, MAIL, RCPT
+from tests.faults import processes
 from tests.servers import Talk, stdio
 from tests.support import QmailHome, alive, run_session, smtpd, wait_for
 
@@ -73,6 +74,15 @@ class TestSigterm:
             nothing_is_left(home, talk)
         for pid in (home.path / "pids").read_text().split():
             wait_for(lambda pid=pid: not alive(int(pid)), what="the group's end")  # type: ignore[misc]
+
+    @pytest.mark.parametrize("quarters", range(8))
+    def test_while_a_checker_is_started_it_ends_too(self, home: QmailHome, quarters: int) -> None:
+        for tenth in range(0, 10, 2):
+            with talking(home, HELO, MAIL, SMTPEXTFORK="/bin/sleep 60") as talk:
+                talk.client.send(RCPT.encode() + b"\r\n")
+                time.sleep((quarters + tenth / 10) / 4000)  # the window is the first milliseconds
+                assert terminate(talk) == 1
+            wait_for(lambda: not processes.of_home(home.path), seconds=5, what="the checker's end")
 
     def test_while_the_queue_does_not_take_the_message(self, home: QmailHome) -> None:
         home.queue("queue-hang")

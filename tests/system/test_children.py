@@ -43,6 +43,22 @@ try:
 except Ended:
     posix._exit(9)
 """
+HELD = """
+class Ended(Exception): pass
+def end(number, frame): raise Ended
+signals.signal(signals.SIGTERM, end)
+ours, its = posix.pipe()
+signals.pthread_sigmask(signals.SIG_BLOCK, (signals.SIGTERM,))
+pid = spawn.launch([b"/bin/sleep", b"60"], posix.environ, ((null, 0), (its, 1)))
+posix.kill(posix.getpid(), signals.SIGTERM)
+try:
+    children.outcome(pid, ours, 30, 0, monotonic(), (signals.SIGTERM,))
+except Ended:
+    try:
+        posix.kill(pid, 0)
+    except ProcessLookupError:
+        posix._exit(9)
+"""
 
 pytestmark = pytest.mark.parametrize("way", ["pidfd", "pipe"])
 
@@ -135,6 +151,10 @@ def test_a_wait_that_is_broken_off_kills_the_group(way: str, home: QmailHome, tm
         assert process.wait(30) == 9
     for pid in file.read_text().split():
         wait_for(lambda pid=pid: not alive(int(pid)), what="the group's end")  # type: ignore[misc]
+
+
+def test_a_signal_held_back_since_before_the_start_ends_the_program(way: str) -> None:
+    assert subprocess.run(child(way, HELD), timeout=60, check=False).returncode == 9
 
 
 def test_hundreds_in_a_row_leave_no_descriptor_and_no_child(way: str, home: QmailHome) -> None:

@@ -25,7 +25,8 @@ class Chain:
 
     `env_dirs` in their order; `user` as it stands there (a name, a number); `limits` as (program and option, octets);
     `cdb` of the rules; `shells` that stand between an env-dir or rules and the server; `server` is SMTPD, LISTEN, or
-    empty where `stopped_at` is a word that could not be followed; `python` and `wrapped` as they stand there.
+    empty where `stopped_at` is a word that could not be followed; `python` and `wrapped` as they stand there; `metrics`
+    where a listener tells what it counts, which it opens as `starter`, before it becomes another user.
     """
 
     def __init__(self, words: list[str], values: dict[str, str]) -> None:
@@ -33,6 +34,8 @@ class Chain:
         self.set: dict[str, str] = {}
         self.user = ""
         self.limits: list[tuple[str, int]] = []
+        self.starter = ""
+        self.metrics: str | None = None
         self.cdb = ""
         self.shells: list[str] = []
         self.server = self.stopped_at = self.python = ""
@@ -112,6 +115,8 @@ def _softlimit(chain: Chain, name: str, words: list[str]) -> list[str]:
 def _setuidgid(chain: Chain, name: str, words: list[str]) -> list[str]:
     _, (user, *_), rest = _options("", 1)(words)
     chain.note_user(user)
+    if name != "envuidgid":  # which changes nothing but the environment
+        chain.starter = chain.user
     return rest
 
 
@@ -122,6 +127,7 @@ def _chpst(chain: Chain, name: str, words: list[str]) -> list[str]:
             chain.env_dirs.append(value)
         elif option == "-u":
             chain.note_user(value)
+            chain.starter = chain.user
         chain.note_limit(name, option, value)
     return rest
 
@@ -167,6 +173,7 @@ def _qmailfork(chain: Chain, name: str, words: list[str]) -> list[str]:
     chain.server = LISTEN
     chain.cdb = given["rules"] or chain.cdb
     chain.wrapped = list(given["program"])
+    chain.metrics = given["metrics"]
     if given.get("env_dir"):
         chain.env_dirs.append(given["env_dir"])
     _listeners_user(chain, words)
@@ -185,6 +192,7 @@ def _daemon(chain: Chain, name: str, words: list[str]) -> list[str]:
     for option, value in given:
         if option == "-u":
             chain.note_user(value)
+            chain.starter = chain.user
     return rest
 
 

@@ -12,6 +12,7 @@ from qmailfork.cli.finding import ERROR, WARNING, Finding
 from qmailfork.conversation.settings import ControlFault
 from qmailfork.system import envdir
 
+Account = tuple[int, int]  # user and group id
 LEAST = {LISTEN: 160_000_000}  # octets: qmailfork-smtpd(8)
 LEAST_MEMORY = 64_000_000
 NUMBER = "554SMTPEXTFORK"
@@ -24,7 +25,8 @@ class Unreadable(Exception):
 class Service:
     """What is known of the service in `directory`: its `chain`, the `environment` of its sessions, its `user`.
 
-    Raises Unreadable. What is wrong with it on the way is in `found`.
+    `starter` is who starts the server, which becomes `user`; None: whoever runs the supervisor. What is wrong with it
+    on the way is in `found`. Raises Unreadable.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -32,13 +34,15 @@ class Service:
         self.found: list[Finding] = []
         self.environment: dict[bytes, bytes] = {}
         self.from_env_dir: dict[bytes, str] = {}
-        self.user: tuple[int, int] | None = None
+        self.user: Account | None = None
+        self.starter: Account | None = None
         self.script = _script(directory)
         self.chain = Chain(self.script.words, self.script.values)
         self.found += self._supervised()
         self.found += self._chained()
         self._surround()
-        self._owned()
+        self.user = self._account(self.chain.user or self.script.user)
+        self.starter = self._account(self.chain.starter or self.script.user)
 
     def path(self, name: str) -> Path:
         """A file as the chain names it."""
@@ -99,27 +103,27 @@ class Service:
         for name in os.listdir(directory):
             self.from_env_dir[os.fsencode(name)] = str(directory / name)
 
-    def _owned(self) -> None:
-        name = self.chain.user or self.script.user
+    def _account(self, name: str) -> Account | None:
         if not name or name.startswith("$"):
-            return
+            return None
         try:
             entry = pwd.getpwuid(int(name)) if name.isdigit() else pwd.getpwnam(name)
         except KeyError:
             what, why = f"there is no user {name}", "the server does not start"
             self.found.append(Finding(ERROR, str(self.script_file), what, why, "make this user, or name another"))
-            return
-        self.user = entry.pw_uid, entry.pw_gid
+            return None
+        return entry.pw_uid, entry.pw_gid
 
 
 class Started(Script):
-    """A script with the `file` it stands in, the `user` and the `environment` that the service manager gives."""
+    """A script with the `file` it stands in; `user`, `environment` and `directories` that the service manager gives."""
 
     def __init__(self, file: Path, text: str) -> None:
         super().__init__(text)
         self.file = file
         self.user = ""
         self.environment: set[str] = set()
+        self.directories: set[str] = set()
 
 
 def _script(directory: Path) -> Started:
@@ -153,6 +157,8 @@ def _unit(file: Path, text: str) -> Started:
             script.words = words_of(value.lstrip("-@:+!"))
         elif name == "User":
             script.user = value.strip()
+        elif name == "RuntimeDirectory":
+            script.directories.update(f"/run/{directory}" for directory in value.split())
         elif name == "Environment":
             script.values.update({pair.partition("=")[0]: pair.partition("=")[2] for pair in words_of(value)})
     script.environment.update(script.values)

@@ -18,7 +18,8 @@ class Plan:
     its arguments; `user` serves and `log_user` writes below `log_directory` (empty: whoever runs the supervisor);
     `memory` in octets for each process; `relays` are tcprules' addresses of those who may relay; `checkers` is
     SMTPEXTFORK's list; `variables` go into the env-dir beside it; `smtps` is TLS from the first octet; `python` runs
-    the server and `programs` are the directories of qmailfork's own.
+    the server and `programs` are the directories of qmailfork's own; `metrics` is where a listener tells what it
+    counts, empty: nowhere.
     """
 
     directory: str
@@ -39,6 +40,7 @@ class Plan:
     relays: tuple[str, ...] = ("127.",)
     checkers: str = "/usr/bin/true"
     smtps: bool = False
+    metrics: str = ""
     variables: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -50,6 +52,11 @@ class Plan:
     def logs(self) -> str:
         """The directory of its log."""
         return self.log_directory or f"/var/log/qmail/{self.title}"
+
+    @property
+    def options(self) -> str:
+        """More of the listener's options, as words with blanks between."""
+        return f"--metrics {self.metrics}" if self.metrics else ""
 
     @property
     def warm(self) -> str:

@@ -34,7 +34,7 @@ rcvar=@name@_enable
 load_rc_config $name
 
 : ${@name@_enable:=NO}
-: ${@name@_flags:=}
+: ${@name@_flags:=@options@}
 : ${@name@_address:=@address@}
 : ${@name@_port:=@port@}
 : ${@name@_sessions:=@sessions@}
@@ -110,8 +110,8 @@ def name(plan: Plan) -> str:
 
 def unfit(plan: Plan) -> str:
     """The first value that cannot stand in such a script, empty where all can."""
-    values = [plan.directory, plan.home, plan.logs, plan.user, plan.log_user, plan.address, plan.port, *plan.programs]
-    return next((value for value in (*values, *plan.wrapped) if UNFIT.search(value)), "")
+    values = [plan.directory, plan.home, plan.logs, plan.user, plan.log_user, plan.address, plan.port, plan.metrics]
+    return next((value for value in (*values, *plan.programs, *plan.wrapped) if UNFIT.search(value)), "")
 
 
 def directory(plan: Plan) -> dict[str, File]:
@@ -124,7 +124,7 @@ def directory(plan: Plan) -> dict[str, File]:
         qmailfork=_found("qmailfork", plan), command=_found("envuidgid" if plan.user else "envdir", plan),
         settings="$runas envdir $directory/env" if plan.user else "$directory/env", become="-U " if plan.user else "",
         hostname=f"-l {host} " if host else "", wrapped="".join(f" {word}" for word in plan.wrapped),
-        as_logger="setuidgid $logger " if plan.log_user else "",
+        options=f'"{plan.options}"' if plan.options else "", as_logger="setuidgid $logger " if plan.log_user else "",
     )  # fmt: skip
     files = {name(plan): (text, True), **settings.files(plan, plan.kind)}
     return {f"{plan.directory}/{file}": written for file, written in files.items()}

@@ -33,10 +33,11 @@ TCPSERVER = """\
     ${user:+-u "$(id -u "$user")" -g "$(id -g "$user")"} "$address" "$port" \\
   @program@@told@"""
 LISTEN = """\
-  qmailfork listen@ready@ -v $lookups -l "$name" -x tcp.smtp.cdb -c "$sessions" \\
+  qmailfork listen@ready@ -v $lookups -l "$name" -x tcp.smtp.cdb -c "$sessions" ${metrics:+--metrics "$metrics"} \\
     ${user:+-u "$(id -u "$user")" -g "$(id -g "$user")"} "$address" "$port"@program@@told@"""
 WARM_LISTENER = """\
-  ${user:+@as_user@ "$user"} qmailfork listen@ready@ -c "$sessions" --handoff socket/smtpd@told@"""
+  ${user:+@as_user@ "$user"} qmailfork listen@ready@ -c "$sessions" \\
+    ${metrics:+--metrics "$metrics"} --handoff socket/smtpd@told@"""
 FIND_SMTPD = """\
 smtpd=$(command -v qmailfork-smtpd) || { echo "run: no qmailfork-smtpd in $PATH"; exit 111; }
 """
@@ -63,6 +64,7 @@ MULTILOG_HINT = """
 SVLOGD_CONFIG = """\
 [ -e "$directory/config" ] || printf 's%s\\nn%s\\n' "$size" "$files" > "$directory/config"
 """
+METRICS = "what is counted is told there, unix:PATH or HOST:PORT; empty: nowhere"
 LOOKUPS = "-h, -H: client's name from DNS, or not; -p: and prove it; -R: no ident"
 
 
@@ -126,7 +128,9 @@ def _values(plan: Plan, kind: str) -> str:
     ]  # fmt: skip
     if served:
         values.append(("lookups", "-h -R", LOOKUPS))
-    if not warm:
+    if warm:
+        values.append(("metrics", plan.metrics, METRICS))
+    else:
         values.append(("python", plan.python, "Python 3.11 or later"))
     return assignments(values)
 

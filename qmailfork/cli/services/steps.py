@@ -6,6 +6,7 @@ import shlex
 import shutil
 import sys
 
+from qmailfork.cli import metering
 from qmailfork.cli.services import rcscript
 from qmailfork.cli.services.plan import HANDOFF, LISTENER, Plan
 from qmailfork.cli.services.supervisors import PACKAGES, RC, SUPERVISORS, SYSTEMD
@@ -34,6 +35,8 @@ def missing(plan: Plan) -> dict[str, str]:
     for user in dict.fromkeys(filter(None, (plan.user, plan.log_user if plan.supervisor != SYSTEMD else ""))):
         if not _is_user(user):
             found[f"user {user}"] = _adding(user)
+    if plan.metrics and metering.is_missing():
+        found[f"{metering.PACKAGE}, for --metrics"] = metering.INSTALLING
     return found
 
 

@@ -1,5 +1,6 @@
 """A systemd unit and its socket: systemd binds the port, so that no connection is lost between two servers."""
 
+import re
 import shutil
 
 from qmailfork.cli.services import settings
@@ -27,9 +28,9 @@ Requires=@title@.socket
 After=network.target @title@.socket
 
 [Service]
-@user@Environment="QMAILHOME=@home@" "PATH=@path@"
-ExecStart=@envdir@ @directory@/env @qmailfork@ listen -v -h -R @name@-x @directory@/tcp.smtp.cdb -c @sessions@ \
-@address@ @port@@wrapped@
+@user@@runtime@Environment="QMAILHOME=@home@" "PATH=@path@"
+ExecStart=@envdir@ @directory@/env @qmailfork@ listen -v -h -R @name@-x @directory@/tcp.smtp.cdb \
+-c @sessions@@options@ @address@ @port@@wrapped@
 ExecReload=/bin/kill -HUP $MAINPID
 KillMode=mixed
 TimeoutStopSec=70
@@ -47,6 +48,7 @@ def directory(plan: Plan) -> dict[str, File]:
     unit = filled(
         SERVICE, user=f"User={plan.user}\n" if plan.user else "", home=plan.home, path=plan.path,
         envdir=_found("envdir", plan), qmailfork=_found("qmailfork", plan), sessions=str(plan.sessions),
+        options=f" {plan.options}" if plan.options else "", runtime=_runtime(plan.metrics),
         name=f"-l {own_name(plan)} " if own_name(plan) else "", address=plan.address, port=plan.port,
         wrapped="".join(f" {word}" for word in plan.wrapped), memory=str(max(plan.memory, MEMORY)), title=plan.title,
         directory=plan.directory,
@@ -57,6 +59,12 @@ def directory(plan: Plan) -> dict[str, File]:
         **settings.files(plan, plan.kind),
     }
     return {f"{plan.directory}/{name}": file for name, file in files.items()}
+
+
+def _runtime(metrics: str) -> str:
+    """The directory below /run that systemd makes for a socket of --metrics, owned by the user who serves."""
+    match = re.fullmatch(r"unix:/run/([\w.-]+)/[^/]+", metrics)
+    return f"RuntimeDirectory={match[1]}\n" if match else ""
 
 
 def _found(program: str, plan: Plan) -> str:
