@@ -137,8 +137,9 @@ def _fitting(plan: Plan) -> None:
     """Raises click.UsageError where this supervisor is not for such a service."""
     if plan.supervisor in LISTENERS and plan.kind != LISTENER:
         raise click.UsageError(f"--supervisor {plan.supervisor}: {LISTENERS[plan.supervisor]}; choose --kind listener")
-    if plan.supervisor == SYSTEMD and units.unfit(plan):
-        raise click.UsageError(f"DIRECTORY: {plan.title!r} cannot be the name of a unit: letters, digits and :_.- can")
+    why = units.unfit(plan) if plan.supervisor == SYSTEMD else ""
+    if why:
+        raise click.UsageError(why)
     unfit = rcscript.unfit(plan) if plan.supervisor == RC else ""
     if unfit:
         raise click.UsageError(f"--supervisor rc: {unfit!r} cannot stand in an rc.d script")

@@ -115,11 +115,11 @@ def test_a_setuid_queue(place: Place) -> None:
     assert message.stat().st_uid == pwd.getpwnam("nobody").pw_uid
 
 
-@pytest.mark.parametrize("user", ["", pytest.param("root", marks=AS_ROOT)])
+@pytest.mark.parametrize(("user", "address"), [("", "127.0.0.1"), pytest.param("root", "::1", marks=AS_ROOT)])
 @pytest.mark.parametrize("kind", KINDS)
-def test_systemd_verifies_it(place: Place, kind: str, user: str) -> None:
+def test_systemd_verifies_it(place: Place, kind: str, user: str, address: str) -> None:
     assert shutil.which("systemd-analyze"), "Debian's package systemd brings it"
-    place.write(*SYSTEMD, kind, "--address", "127.0.0.1", "--user", user)
+    place.write(*SYSTEMD, kind, "--address", address, "--user", user)
     units = [str(path) for path in place.path.glob("smtpd*/*.*") if path.suffix in (".service", ".socket")]
     assert len(units) == (1 if kind == "stdio" else 2)
     done = subprocess.run(["systemd-analyze", "verify", *units], capture_output=True, text=True, check=False)
@@ -194,7 +194,8 @@ def test_what_to_do_next(place: Place) -> None:
     ]
 
 
-def test_a_name_that_is_no_units(place: Place) -> None:
+def test_what_cannot_stand_in_units(place: Place) -> None:
     done = place.call("mx@home", "--supervisor", "systemd")
-    assert done.returncode == 2
-    assert "'mx@home' cannot be the name of a unit" in done.stderr
+    assert (done.returncode, "'mx@home' cannot be the name of a unit" in done.stderr) == (2, True)
+    done = place.call("smtpd", *SYSTEMD, "listener", "--port", "smtp")
+    assert (done.returncode, "--port smtp: systemd binds numbers" in done.stderr) == (2, True)

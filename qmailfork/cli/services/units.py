@@ -4,6 +4,7 @@ tcpserver binds its port itself: behind a socket with Accept=yes a session would
 tcp-environ(5) has it nor any rules.
 """
 
+import ipaddress
 import re
 import shutil
 from typing import NamedTuple
@@ -166,7 +167,8 @@ def _served(plan: Plan) -> list[str]:
 
 def _socket(plan: Plan) -> str:
     everywhere = plan.address == EVERYWHERE
-    listen = plan.port if everywhere else f"{plan.address}:{plan.port}"
+    host = f"[{plan.address}]" if ":" in plan.address else plan.address
+    listen = plan.port if everywhere else f"{host}:{plan.port}"
     free = "" if everywhere else "FreeBind=yes\n"  # the address may come later
     return filled(SOCKET, title=plan.title, listen=listen, free=free)
 
@@ -200,9 +202,21 @@ def argument(text: str) -> str:
     return word(text.replace("$", "$$"))
 
 
-def unfit(plan: Plan) -> bool:
-    """Whether the name of the service cannot be a unit's (systemd.unit(5))."""
-    return not NAME.fullmatch(plan.title)
+def unfit(plan: Plan) -> str:
+    """What cannot stand in units, in words (systemd.unit(5), systemd.socket(5)); empty where all can."""
+    if not NAME.fullmatch(plan.title):
+        return f"DIRECTORY: {plan.title!r} cannot be the name of a unit: letters, digits and :_.- can"
+    if plan.kind == LISTENER and not (_is_address(plan.address) and plan.port.isdecimal()):
+        return f"--address {plan.address} --port {plan.port}: systemd binds numbers, and looks up no names"
+    return ""
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address("::" if text == EVERYWHERE else text)
+    except ValueError:
+        return False
+    return True
 
 
 def _found(program: str, plan: Plan) -> str:
