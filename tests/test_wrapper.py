@@ -56,6 +56,18 @@ def test_what_passes(kind: str, home: QmailHome) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("own", "told"), [("", b"2"), ("/250 LIMITS RCPTMAX=9", b"2"), ("/250 LIMITS RCPTMAX=1", b"1")]
+)
+def test_the_limit_that_a_client_meets_is_told(kind: str, home: QmailHome, own: str, told: bytes) -> None:
+    deed = ("EHLO=250-child" + own) if own else "EHLO=250 child"
+    with wrapped(kind, home, deed.replace(" ", "_"), MAXRECIPIENTS="2") as talk:
+        offered = talk.client.command("EHLO foo")
+        assert [line[4:] for line in offered if b"LIMITS" in line] == [b"LIMITS RCPTMAX=" + told]
+        talk.client.command("MAIL FROM:<a@example.net>")
+        assert [rcpt(talk, "joe")[:3] for _ in range(3)] == [b"250", b"250", b"452"]
+
+
 def test_no_control_files_are_needed(kind: str, home: QmailHome) -> None:
     home.control(me=None, rcpthosts=None)
     with wrapped(kind, home, "RCPT=550 not here") as talk:

@@ -31,9 +31,15 @@ def offered(session: Session) -> tuple[bytes, ...]:
 
 def limits(session: Session) -> tuple[bytes, ...]:
     """RFC 9422: the limits of a session that a client may go by, which is MAXRECIPIENTS alone."""
+    most = most_recipients(session)
+    return (b"LIMITS RCPTMAX=%d" % most,) if most else ()
+
+
+def most_recipients(session: Session) -> int:
+    """MAXRECIPIENTS, where it is of a size that can be told (0: it is not)."""
     switches = session.settings.switches
     most = switches.most_recipients if switches else 0
-    return (b"LIMITS RCPTMAX=%d" % most,) if 0 < most < 10**6 else ()  # section 4.2 allows six digits
+    return most if most < 10**6 else 0  # RFC 9422 section 4.2 allows six digits
 
 
 def mail(session: Session, sender: bytes, parameters: bytes) -> "Asking[Variables | bytes]":

@@ -96,6 +96,16 @@ def _hello(child: Child, verb: bytes, argument: bytes) -> "Asking[bytes]":
     if hidden and not child.reported:
         child.reported = True
         yield session.note(events.child_hidden(hidden))
+    return (yield from _with_ours(session, reply))
+
+
+def _with_ours(session: Session, reply: bytes) -> "Asking[bytes]":
+    """The wrapped smtpd's `reply` to EHLO with what is offered here."""
+    if session.settings.switches:
+        from qmailfork.conversation import extensions  # noqa: PLC0415  # few sites have set a switch
+
+        most = extensions.most_recipients(session)
+        reply = client.limited(reply, most) if most else reply
     if session.settings.tls:
         from qmailfork.conversation import relaytls  # noqa: PLC0415  # likewise
 

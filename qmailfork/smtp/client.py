@@ -17,6 +17,7 @@ BLIND = {
     b"turn": b"TURN",
     b"atrn": b"ATRN",
 }
+_RECIPIENTS = b"RCPTMAX="
 NEEDS_BLIND = (b"BINARYMIME",)  # of no use without CHUNKING
 
 _ATOM = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-/=?^_`{|}~.") | frozenset(
@@ -106,6 +107,25 @@ def extensions(answer: bytes, let_through: frozenset[bytes]) -> tuple[bytes, lis
     if b"PIPELINING" not in words:
         kept.append(b"PIPELINING")
     return replies.lines(b"250", (first, *kept)), [word for word in words if word in hidden]
+
+
+def limited(answer: bytes, most: int) -> bytes:
+    """The `answer` to EHLO, telling that no more than `most` recipients are taken for one message (RFC 9422).
+
+    A server that says so of fewer is left as it is.
+    """
+    first, *texts = [line[4:] for line in answer.split(b"\r\n")[:-1]]
+    told = [word for text in texts if _is_limits(text) for word in text.split()[1:]]
+    theirs = [word[len(_RECIPIENTS) :] for word in told if word.upper().startswith(_RECIPIENTS)]
+    if any(number.isdigit() and 0 < int(number[:7]) <= most for number in theirs):
+        return answer
+    kept = [word for word in told if not word.upper().startswith(_RECIPIENTS)]
+    limits = b" ".join([b"LIMITS", _RECIPIENTS + b"%d" % most, *kept])
+    return replies.lines(b"250", (first, *[text for text in texts if not _is_limits(text)], limits))
+
+
+def _is_limits(text: bytes) -> bool:
+    return text.partition(b" ")[0].upper() == b"LIMITS"
 
 
 class Passage(Wire):

@@ -7,12 +7,15 @@ that run over the header's end), and answer a short address block with a fault t
 import ipaddress
 import struct
 
+from qmailfork.system.crc32c import crc32c
+
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 LONGEST_LINE = 107  # octets of version 1, CR LF with them (section 2.1)
 LONGEST = 4096  # octets of version 2 that we take; senders keep to one segment
 _WORD = b"PROXY "
 _FIXED = struct.Struct("!12sBBH")
 _ENTRY = struct.Struct("!BH")
+_CHECKSUM, _NUMBER = 0x03, struct.Struct("!I")
 _SSL, _SSL_FLAGS = 0x20, struct.Struct("!BI")
 _HAS_TLS, _HAS_CERTIFICATE = 0x01, 0x06  # on this connection or in this session
 _NAMES = {0x21: b"SSL_PROTOCOL", 0x22: b"SSL_CLIENT_S_DN_CN", 0x23: b"SSL_CIPHER"}
@@ -105,9 +108,11 @@ def _binary(header: bytes) -> Told:
     if len(header) < _FIXED.size + addresses.size:
         raise Malformed("too short for its addresses")
     source, destination, port, own = addresses.unpack_from(header, _FIXED.size)
-    entries = dict(_entries(header[_FIXED.size + addresses.size :]))
+    start = _FIXED.size + addresses.size
+    entries = _entries(header[start:])
+    _check(header[:start], entries)
     client, server = str(ipaddress.ip_address(source)), str(ipaddress.ip_address(destination))
-    return Told((client, port), (server, own), _tls(entries.get(_SSL, b"")))
+    return Told((client, port), (server, own), _tls(dict(entries).get(_SSL, b"")))
 
 
 def _entries(block: bytes) -> list[tuple[int, bytes]]:
@@ -122,6 +127,19 @@ def _entries(block: bytes) -> list[tuple[int, bytes]]:
             raise Malformed("an entry that is cut off")
         found.append((kind, block[at - length : at]))
     return found
+
+
+def _check(before: bytes, entries: list[tuple[int, bytes]]) -> None:
+    """PP2_TYPE_CRC32C (section 2.2.3): of the whole header, with zeros in its own place. Raises Malformed."""
+    told = [value for kind, value in entries if kind == _CHECKSUM]
+    if not told:
+        return
+    if len(told) > 1 or len(told[0]) != _NUMBER.size:
+        raise Malformed("a checksum that is none")
+    cleared = [(kind, bytes(_NUMBER.size) if kind == _CHECKSUM else value) for kind, value in entries]
+    whole = before + b"".join([_ENTRY.pack(kind, len(value)) + value for kind, value in cleared])
+    if _NUMBER.unpack(told[0])[0] != crc32c(whole):
+        raise Malformed("a wrong checksum")
 
 
 def _tls(entry: bytes) -> dict[bytes, bytes]:

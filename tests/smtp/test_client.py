@@ -28,3 +28,21 @@ def test_an_address_is_read_as_it_was(text: bytes) -> None:
 def test_what_cannot_be_written_is_not(text: bytes) -> None:
     with pytest.raises(address.SyntaxFault):
         client.quoted(text)
+
+
+@pytest.mark.parametrize(
+    ("told", "tells"),
+    [
+        (b"250 child", b"250-child|250 LIMITS RCPTMAX=10"),
+        (b"250-child|250 SIZE 5", b"250-child|250-SIZE 5|250 LIMITS RCPTMAX=10"),
+        (b"250-child|250-limits MAILMAX=3 rcptmax=20|250 SIZE", b"250-child|250-SIZE|250 LIMITS RCPTMAX=10 MAILMAX=3"),
+        (b"250-child|250 LIMITS RCPTMAX=10", b"250-child|250 LIMITS RCPTMAX=10"),
+        (b"250-child|250 LIMITS MAILMAX=3 RCPTMAX=9", b"250-child|250 LIMITS MAILMAX=3 RCPTMAX=9"),
+        (b"250-child|250-LIMITS RCPTMAX=|250 LIMITS RCPTMAX=x", b"250-child|250 LIMITS RCPTMAX=10"),
+        (b"250-child|250-LIMITS RCPTMAX=99999999|250 ", b"250-child|250-|250 LIMITS RCPTMAX=10"),
+    ],
+)
+def test_the_lower_limit_is_told_once(told: bytes, tells: bytes) -> None:
+    told, tells = (lines.replace(b"|", b"\r\n") + b"\r\n" for lines in (told, tells))
+    assert client.limited(told, 10) == tells
+    assert client.limited(tells, 10) == tells

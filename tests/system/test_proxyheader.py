@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qmailfork.system.crc32c import crc32c
 from qmailfork.system.proxyheader import LONGEST, SIGNATURE, Malformed, Told, extent, parse
 
 ADDRESSES = bytes([203, 0, 113, 7, 192, 0, 2, 1]) + struct.pack("!HH", 43769, 25)
@@ -26,6 +27,13 @@ def tls(flags: int, verified: int, *entries: bytes) -> bytes:
     return entry(0x20, struct.pack("!BI", flags, verified) + b"".join(entries))
 
 
+def summed(block: bytes, behind: bytes = b"") -> bytes:
+    """A header with an entry that has its checksum."""
+    cleared = v2(0x21, 0x11, block + entry(3, bytes(4)) + behind)
+    at = 16 + len(block) + 3
+    return cleared[:at] + struct.pack("!I", crc32c(cleared)) + cleared[at + 4 :]
+
+
 IPV4 = ("203.0.113.7", 43769), ("192.0.2.1", 25)
 IPV6 = ("2001:db8::7", 43769), ("2001:db8::1", 25)
 WHOLE: list[tuple[bytes, tuple[object, object], dict[bytes, bytes]]] = [
@@ -40,6 +48,9 @@ WHOLE: list[tuple[bytes, tuple[object, object], dict[bytes, bytes]]] = [
     (v2(0x21, 0x00, b"whatever"), (None, None), {}),
     (v2(0x21, 0x31, bytes(216)), (None, None), {}),
     (v2(0x21, 0x11, ADDRESSES + entry(4, b"") + entry(5, b"id")), IPV4, {}),
+    (summed(ADDRESSES), IPV4, {}),
+    (summed(ADDRESSES + entry(4, b"\0\0"), entry(5, b"id")), IPV4, {}),
+    (v2(0x20, 0x11, ADDRESSES + entry(3, b"none")), (None, None), {}),  # nothing of it counts
     (v2(0x21, 0x11, ADDRESSES + tls(0, 0, entry(0x21, b"TLSv1.3"))), IPV4, {}),
     (
         v2(0x21, 0x11, ADDRESSES + tls(1, 1, entry(0x21, b"TLSv1.3"), entry(0x23, b"TLS_AES_128_GCM_SHA256"))),
@@ -78,6 +89,13 @@ NONE = [
     v2(0x21, 0x11, ADDRESSES + b"\x20\0\x05\x01"),
     v2(0x21, 0x11, ADDRESSES + entry(0x20, b"\1\0")),
     v2(0x21, 0x11, ADDRESSES + tls(1, 0, b"\x21\0\x08TLSv1.3")),
+    v2(0x21, 0x11, ADDRESSES + entry(3, b"")),
+    v2(0x21, 0x11, ADDRESSES + entry(3, bytes(4))),
+    v2(0x21, 0x11, ADDRESSES + entry(3, bytes(3))),
+    summed(ADDRESSES)[:-1] + b"x",
+    summed(ADDRESSES).replace(b"\xcb\x00\x71\x07", b"\xcb\x00\x71\x08"),
+    summed(ADDRESSES, entry(3, bytes(4))),
+    summed(ADDRESSES, entry(5, b"id"))[:-1] + b"e",
     SIGNATURE + b"\x21\x11" + struct.pack("!H", LONGEST),
 ]
 
