@@ -137,14 +137,14 @@ def test_check_reads_it(place: Place, kind: str) -> None:
     more = ["--metrics", "unix:/run/smtpd-counts/metrics"] if kind == "listener" else []
     directory = place.write(*SYSTEMD, kind, *more)
     assert checked(directory) == []
-    (directory / "env" / "SMTPEXTFORK").write_text("/absent\n")
+    (directory / "env" / "SMTPEXTFORK").write_text(f"{place.path}/absent\n")
     file = directory / "smtpd.service"
-    file.write_text(file.read_text().replace("LimitAS=", "LimitAS=3M\n#").replace("/run/smtpd-counts", "/absent"))
+    file.write_text(file.read_text().replace("LimitAS=", "LimitAS=3M\n#").replace("/run/smtpd-counts", "/run/none"))
     found = dict(checked(directory))
-    assert found[f"{directory}/env/SMTPEXTFORK"].startswith("/absent is not there")
+    assert found[f"{directory}/env/SMTPEXTFORK"].startswith(f"{place.path}/absent is not there")
     said = [what for where, what in checked(directory) if where == str(file)]
     assert "LimitAS= 3145728 is little for Python" in said
-    assert ("--metrics: the directory /absent is not there" in said) == (kind == "listener")
+    assert ("--metrics: the directory /run/none is not there" in said) == (kind == "listener")
 
 
 @AS_ROOT
