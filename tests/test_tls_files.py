@@ -159,11 +159,25 @@ def test_parameters_for_dhe(start: Starter, home: QmailHome) -> None:
     generated = ["-algorithm", "DH", "-pkeyopt", "group:ffdhe3072", "-genparam", "-out", str(control / "dh.pem")]
     openssl("genpkey", *generated)
     with start(home, *NO_NAMES, DHFILE="control/dh.pem") as server:
-        address = f"{server.host}:{server.port}"
-        argv = ["openssl", "s_client", "-starttls", "smtp", "-connect", address, "-tls1_2", "-cipher", DHE, "-brief"]
-        done = subprocess.run(argv, input="QUIT\n", capture_output=True, text=True, check=False)
-        assert f"Ciphersuite: {DHE}" in done.stderr
-        assert "Server Temp Key: DH, 3072 bits" in done.stderr
+        told = by_openssl(server, DHE)
+        assert f"Ciphersuite: {DHE}" in told
+        assert "Server Temp Key: DH, 3072 bits" in told
+
+
+def by_openssl(server: Server, ciphers: str) -> str:
+    """What openssl's client tells of a handshake with these ciphers."""
+    address = f"{server.host}:{server.port}"
+    argv = ["openssl", "s_client", "-starttls", "smtp", "-connect", address, "-tls1_2", "-cipher", ciphers, "-brief"]
+    return subprocess.run(argv, input="QUIT\n", capture_output=True, text=True, check=False).stderr
+
+
+@each_start
+def test_no_dhe_without_parameters(start: Starter, home: QmailHome) -> None:
+    rsa_certificate(home)
+    with start(home, *NO_NAMES, CIPHERS="ALL") as server:
+        assert "handshake failure" in by_openssl(server, DHE)
+        assert server.wait_log("Error::TLS::Handshake").endswith("'no?shared?cipher'")
+        assert "Ciphersuite: ECDHE-RSA" in by_openssl(server, f"{DHE}:ECDHE-RSA-AES256-GCM-SHA384")
 
 
 def rsa_certificate(home: QmailHome) -> None:
