@@ -27,6 +27,11 @@ class Service:
         told = subprocess.run(["svstat", str(self.directory)], capture_output=True, text=True, check=True).stdout
         return int(told.partition("(pid ")[2].partition(")")[0] or 0)
 
+    def rested(self) -> bool:
+        """Whether supervise heeds svc at once: it sleeps for a second after each start."""
+        told = subprocess.run(["svstat", str(self.directory)], capture_output=True, text=True, check=True).stdout
+        return int(told.partition(") ")[2].partition(" ")[0] or 0) > 1
+
     def wait_for_pid(self, other_than: int = 0) -> int:
         return wait_for(lambda: (now := self.pid()) != other_than and now, what="supervise to start it")
 

@@ -2,12 +2,12 @@
 
 import argparse
 
-from tests.bench import listener, schemes, stdio
+from tests.bench import listener, restart, schemes, stdio
 from tests.bench.measure import table
 from tests.bench.place import place
 
 # a module of rows for each driver: a name, and what measures it at a Place
-ROWS = {**{f"stdio-{name}": row for name, row in stdio.ROWS.items()}, **listener.ROWS, **schemes.ROWS}
+ROWS = {**{f"stdio-{name}": row for name, row in stdio.ROWS.items()}, **listener.ROWS, **restart.ROWS, **schemes.ROWS}
 
 
 def main() -> None:
