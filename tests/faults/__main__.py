@@ -46,7 +46,8 @@ def under_restarts(directory: Path, fakes: Path, asked: argparse.Namespace) -> N
     home, each = QmailHome(directory / "restarts", fakes), -(-asked.messages // SENDERS)
     came_of_it = restarts(home, directory / "restarted", asked.seed, SENDERS, each, "--loop", asked.loop)
     print(f"svc -k {len(came_of_it.seconds)} times: {came_of_it.account}: none lost, none twice, no session cut off")
-    print(f"the next instance greeted after {max(came_of_it.seconds):.2f} s at most, supervise's rest of a second included", flush=True)
+    most = f"{max(came_of_it.seconds):.2f} s"
+    print(f"the next instance greeted after {most} at most, supervise's second of rest included", flush=True)
 
 
 def through_one_worker(home: QmailHome, asked: argparse.Namespace) -> None:
