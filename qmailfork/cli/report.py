@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from qmailfork.cli import surroundings, window
+from qmailfork.cli import drawn, surroundings, window
 from qmailfork.logs import files
 
 if TYPE_CHECKING:
     from qmailfork.logs.reader import Counts
     from qmailfork.report.tally import Tally
 
-INCOMPLETE, UNREADABLE = 1, 111
+INCOMPLETE, WRONG, UNREADABLE = 1, 2, 111
 
 
 @click.command()
@@ -25,22 +25,29 @@ INCOMPLETE, UNREADABLE = 1, 111
 @click.option("--top", type=click.IntRange(1, 1000), default=10, show_default=True, help="Names in each table.")
 @click.option("--width", type=click.IntRange(20, 1000), help="Columns, instead of the terminal's.")
 @click.option("--html", "page", type=click.Path(dir_okay=False), help="Write a page instead of tables.")
+@click.option("--png", "picture", type=click.Path(dir_okay=False), help="Write a picture instead of tables.")
 @click.option("--json", "as_json", is_flag=True, help="Say it in JSON.")
 @surroundings.options
 def report(logs: tuple[str, ...], as_json: bool, **given: Any) -> None:
     """Count what LOG says: multilog's directories, files, - for standard input.
 
-    Exit status: 0; 1, a file could not be read, or not whole; 2, a wrong argument; 111, nothing could be read.
+    Exit status: 0; 1, a log could not be read, or not whole; 2, a wrong option; 111, nothing could be read.
     """  # fmt: skip
     from qmailfork.report import summary  # noqa: PLC0415  # other commands shall not wait for it
 
-    tally, counts = _counted(logs, given)
-    told = summary.of(tally, counts, given["top"])
+    try:
+        wanted = (("--html", given["page"]), ("--png", given["picture"]))
+        drawings = [drawn.Drawing(option, path) for option, path in wanted if path]
+        tally, counts = _counted(logs, given)
+        told = summary.of(tally, counts, given["top"])
+        for drawing in drawings:
+            drawing.write(told)
+    except drawn.Impossible as why:
+        click.echo(f"qmailfork report: {why}", err=True)
+        sys.exit(WRONG)
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(told)))
-    elif given["page"]:
-        _write(told, given["page"])
-    else:
+    elif not drawings:
         _show(told, given["width"])
     for fault in told.faults:
         click.echo(f"qmailfork report: {fault}", err=True)
@@ -99,14 +106,3 @@ def _show(told: Any, width: int | None) -> None:
         sys.stderr.close()
         sys.exit(0)
 
-
-def _write(told: Any, path: str) -> None:
-    try:
-        from qmailfork.report import page  # noqa: PLC0415
-    except ImportError:
-        surroundings.fail("--html", "needs the library jinja2 (pip install 'qmailfork[report]')")
-    try:
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(page.page(told))
-    except OSError as fault:
-        surroundings.fail("--html", f"{path}: {fault.strerror}")

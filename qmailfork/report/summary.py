@@ -11,8 +11,12 @@ LONGEST = 200
 
 def text(value: bytes) -> str:
     """`value` as printable text: what is not, as an escape."""
+    return _printable(value)[:LONGEST]
+
+
+def _printable(value: bytes) -> str:
     plain = value.decode("utf-8", "backslashreplace")
-    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in plain)[:LONGEST]
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in plain)
 
 
 @dataclass(frozen=True)
@@ -137,7 +141,7 @@ def of(tally: Tally, counts: Counts, top: int) -> Summary:
         comebacks=_comebacks(tally),
         shadows=_shadows(tally),
         lines={name: number for name, number in vars(counts).items() if name not in ("allowed", "denied", "faults")},
-        faults=list(counts.faults),
+        faults=[_printable(fault.encode("utf-8", "surrogateescape")) for fault in counts.faults],
     )
 
 
