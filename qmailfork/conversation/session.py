@@ -121,10 +121,13 @@ class Session:
         """
         piece = self._arrived[self._at : self._at + most]
         self._at += len(piece)
-        if len(piece) == most or len(piece) > COMMANDS:
+        lacking = most - len(piece)
+        if not lacking or len(piece) > COMMANDS:
             return piece
         self._arrived, self._at = b"", 0
-        return piece + (yield from self.arrival(min(most - len(piece), MESSAGE)))
+        block = yield from self.arrival(min(max(lacking, COMMANDS), MESSAGE))  # what follows are commands
+        self._arrived = block[lacking:]
+        return piece + block[:lacking]
 
     def put_back(self, block: bytes) -> None:
         """`block` was read with block() but is not of the message."""
