@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 WORTH = 32768  # octets
-KEPT = 1 << 19  # octets; glibc's malloc keeps twice of what it was once given back (mallopt(3), M_MMAP_THRESHOLD)
+KEPT = 3 << 17  # octets; glibc's malloc keeps twice of what it was once given back (mallopt(3), M_MMAP_THRESHOLD)
 
 
 class Uncounted(message.Unreadable):
