@@ -10,11 +10,13 @@ from pathlib import Path
 import click
 
 from qmailfork.cli import finding, screens, surroundings, words
-from qmailfork.cli.checks import controls, lists, metrics, owner, rules, variables
-from qmailfork.cli.checks.directory import LEAST_MEMORY, Service, Unreadable
+from qmailfork.cli.checks import controls, lists, metrics, owner, rules, unit, variables
+from qmailfork.cli.checks.directory import LEAST_MEMORY, Service
+from qmailfork.cli.checks.started import Unreadable
 from qmailfork.cli.finding import ERROR, WARNING, Finding
 from qmailfork.cli.surroundings import text
 from qmailfork.conversation.settings import ControlFault, Settings
+from qmailfork.programs import queue
 from qmailfork.system import config
 from qmailfork.system.config import Controls
 
@@ -79,6 +81,7 @@ def of_directory(directory: bytes, runs: bool = False, pairs: tuple[str, ...] = 
             yield from lists.program(str(service.script_file), os.fsencode(service.chain.python))
         for one in findings(service.environment, service.chain.wrapped, runs):
             yield placed(service, one)
+        yield from unit.privileges(service.script, _queue(service.environment))
         for address, rule in known:
             if rule.allowed and rule.environment:
                 yield from _of_rule(service, f"{source}: {words.shown(address)}:", rule.environment)
@@ -86,6 +89,11 @@ def of_directory(directory: bytes, runs: bool = False, pairs: tuple[str, ...] = 
     relaying = [placed(service, one) for one in _relaying(service.environment)]
     return [*service.found, *relaying, *about_rules, *owner.looking(service.user, look),
             *owner.looking(service.starter, lambda: metrics.findings(service))]  # fmt: skip
+
+
+def _queue(environment: dict[bytes, bytes]) -> bytes:
+    """The path of the program that takes messages."""
+    return os.path.join(config.home(environment), environment.get(b"QMAILQUEUE") or queue.DEFAULT)
 
 
 def placed(service: Service, one: Finding) -> Finding:

@@ -19,8 +19,9 @@ from qmailfork.cli.services.supervisors import LISTENERS, NAMES, RC, SUPERVISORS
 from qmailfork.system import sockets
 
 INCOMPLETE = 1
+ALIKE = (SYSTEMD, RC)  # the listener is what they are best at
 COUNT = click.IntRange(1)
-WRITERS = {SYSTEMD: units.directory, RC: rcscript.directory}
+WRITERS = {SYSTEMD: units.directories, RC: rcscript.directory}
 UNFIT = re.compile(r"[\x00-\x1f\x7f]")
 PLANNED = (
     "supervisor", "kind", "home", "address", "port", "user", "log_user", "log_directory", "sessions", "memory",
@@ -136,6 +137,9 @@ def _fitting(plan: Plan) -> None:
     """Raises click.UsageError where this supervisor is not for such a service."""
     if plan.supervisor in LISTENERS and plan.kind != LISTENER:
         raise click.UsageError(f"--supervisor {plan.supervisor}: {LISTENERS[plan.supervisor]}; choose --kind listener")
+    why = units.unfit(plan) if plan.supervisor == SYSTEMD else ""
+    if why:
+        raise click.UsageError(why)
     unfit = rcscript.unfit(plan) if plan.supervisor == RC else ""
     if unfit:
         raise click.UsageError(f"--supervisor rc: {unfit!r} cannot stand in an rc.d script")
@@ -153,8 +157,8 @@ def _defaults(given: dict[str, Any], asks: bool) -> None:
         if given[name] is None:
             ask = asks and name in QUESTIONS
             choices = {"supervisor": click.Choice(NAMES), "kind": click.Choice(KINDS)}.get(name)
-            if name == "kind" and given["supervisor"] in LISTENERS:
-                ask, default = False, LISTENER
+            if name == "kind" and given["supervisor"] in ALIKE:
+                ask, default = ask and given["supervisor"] not in LISTENERS, LISTENER
             if name == "metrics" and given["kind"] == STDIO:
                 ask = False
             given[name] = click.prompt(QUESTIONS[name], default, type=choices) if ask else default

@@ -6,8 +6,8 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from qmailfork.cli.checks.chain import LISTEN, Chain, words_of
-from qmailfork.cli.checks.shell import Script
+from qmailfork.cli.checks import started, unit
+from qmailfork.cli.checks.chain import LISTEN, Chain
 from qmailfork.cli.finding import ERROR, WARNING, Finding
 from qmailfork.conversation.settings import ControlFault
 from qmailfork.system import envdir
@@ -16,10 +16,6 @@ Account = tuple[int, int]  # user and group id
 LEAST = {LISTEN: 160_000_000}  # octets: qmailfork-smtpd(8)
 LEAST_MEMORY = 64_000_000
 NUMBER = "554SMTPEXTFORK"
-
-
-class Unreadable(Exception):
-    """There is no service here; the text says why."""
 
 
 class Service:
@@ -36,7 +32,7 @@ class Service:
         self.from_env_dir: dict[bytes, str] = {}
         self.user: Account | None = None
         self.starter: Account | None = None
-        self.script = _script(directory)
+        self.script = started.script(directory)
         self.chain = Chain(self.script.words, self.script.values)
         self.found += self._supervised()
         self.found += self._chained()
@@ -64,7 +60,7 @@ class Service:
             what = f"what is behind {chain.stopped_at!r} cannot be read" if chain.stopped_at else "it runs no server"
             why = "neither qmailfork-smtpd nor qmailfork listen was found; what follows may be wrong"
             yield Finding(WARNING, run, what, why, "check the env-dir with --env-dir, and the rules with --rules")
-        for program, octets in chain.limits:
+        for program, octets in [*chain.limits, *unit.limits(self.script)]:
             if octets < LEAST.get(chain.server, LEAST_MEMORY):
                 what, least = f"{program} {octets} is little for Python", LEAST.get(chain.server, LEAST_MEMORY)
                 why = "the server does not start, or fails in the middle of a session, or its checkers do"
@@ -113,80 +109,6 @@ class Service:
             self.found.append(Finding(ERROR, str(self.script_file), what, why, "make this user, or name another"))
             return None
         return entry.pw_uid, entry.pw_gid
-
-
-class Started(Script):
-    """A script with the `file` it stands in; `user`, `environment` and `directories` that the service manager gives."""
-
-    def __init__(self, file: Path, text: str) -> None:
-        super().__init__(text)
-        self.file = file
-        self.user = ""
-        self.environment: set[str] = set()
-        self.directories: set[str] = set()
-
-
-def _script(directory: Path) -> Started:
-    """Raises Unreadable."""
-    if directory.is_file():
-        return _read(directory)
-    if not directory.is_dir():
-        raise Unreadable(f"{directory}: no such directory")
-    file = directory / "run"
-    if not file.exists():
-        units = sorted(directory.glob("*.service"))
-        plain = [each for each in sorted(directory.iterdir()) if each.is_file()]
-        scripts = [each for each in plain if b"rc.subr" in _octets(each)[:4096]]
-        file = next(iter([*units, *scripts]), file)
-    return _read(file)
-
-
-def _octets(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as fault:
-        raise Unreadable(f"{file}: {fault.strerror}") from None
-
-
-def _unit(file: Path, text: str) -> Started:
-    """What systemd would start, and as whom (systemd.exec(5))."""
-    script = Started(file, "")
-    for line in text.replace("\\\n", " ").split("\n"):
-        name, _, value = line.partition("=")
-        if name == "ExecStart":
-            script.words = words_of(value.lstrip("-@:+!"))
-        elif name == "User":
-            script.user = value.strip()
-        elif name == "RuntimeDirectory":
-            script.directories.update(f"/run/{directory}" for directory in value.split())
-        elif name == "Environment":
-            script.values.update({pair.partition("=")[0]: pair.partition("=")[2] for pair in words_of(value)})
-    script.environment.update(script.values)
-    return script
-
-
-def _read(file: Path) -> Started:
-    text = _octets(file).decode(errors="surrogateescape")
-    if file.suffix == ".service":
-        return _unit(file, text)
-    script = Started(file, text)
-    if "rc.subr" in text:
-        script.words = _rc_words(script)
-    if script.interpreter and not script.interpreter.split()[0].endswith("sh"):
-        script.words = []
-    return script
-
-
-def _rc_words(script: Script) -> list[str]:
-    """What rc.subr(8) would run: command and command_args, up to where the log begins."""
-    if "command" not in script.values:
-        return script.words
-    try:
-        words = words_of(script.values.get("command_args", ""))
-    except ValueError:  # a quote without its other one
-        words = []
-    ends = (at for at, word in enumerate(words) if word in ("|", "&", "2>&1"))
-    return [script.values["command"], *words[: next(ends, len(words))]]
 
 
 def drops_digits(shell: str) -> bool:

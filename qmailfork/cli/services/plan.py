@@ -66,7 +66,7 @@ class Plan:
     @property
     def socket(self) -> str:
         """Where hand-offs go to."""
-        return f"{self.warm}/socket/smtpd"
+        return f"/run/{self.title}-{WARM}/smtpd" if self.supervisor == "systemd" else f"{self.warm}/socket/smtpd"
 
     @property
     def path(self) -> str:

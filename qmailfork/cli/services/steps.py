@@ -7,7 +7,7 @@ import shutil
 import sys
 
 from qmailfork.cli import metering
-from qmailfork.cli.services import rcscript
+from qmailfork.cli.services import rcscript, units
 from qmailfork.cli.services.plan import HANDOFF, LISTENER, Plan
 from qmailfork.cli.services.supervisors import PACKAGES, RC, SUPERVISORS, SYSTEMD
 
@@ -19,13 +19,16 @@ HANDOFF_MADE = "make -C contrib/handoff install"
 def programs(plan: Plan) -> list[str]:
     """What the service runs, besides qmailfork's own."""
     if plan.supervisor == SYSTEMD:
-        return ["tcprules", "envdir"]
+        return [*_served(plan), "tcprules", "envdir", *(["envuidgid"] if plan.user and plan.kind != LISTENER else [])]
     if plan.supervisor == RC:
         return ["tcprules", "envdir", "envuidgid", "setuidgid", "multilog"]
     needs = ["tcprules", *SUPERVISORS[plan.supervisor].needs]
-    if plan.kind != LISTENER:
-        needs.insert(0, "tcpserver")
-    return [*needs, "qmailfork-handoff"] if plan.kind == HANDOFF else needs
+    return [*_served(plan), *needs]
+
+
+def _served(plan: Plan) -> list[str]:
+    """What each session comes through."""
+    return {LISTENER: [], HANDOFF: ["tcpserver", "qmailfork-handoff"]}.get(plan.kind, ["tcpserver"])
 
 
 def missing(plan: Plan) -> dict[str, str]:
@@ -71,8 +74,10 @@ def following(plan: Plan, compiled: bool) -> list[str]:
         commands.append(f"make -C {quoted}")
     commands.append(f"qmailfork check {quoted}")
     if plan.supervisor == SYSTEMD:
-        units = " ".join(shlex.quote(f"{plan.directory}/{plan.title}.{kind}") for kind in ("service", "socket"))
-        return [*commands, f"systemctl enable {units}", f"systemctl start {plan.title}.socket {plan.title}.service"]
+        paths = units.names(plan)
+        names = " ".join(map(os.path.basename, paths))
+        commands += [f"systemctl enable {shlex.join(paths)}", f"systemctl start {names}"]
+        return [*commands, f"systemctl status {names}"]
     if plan.supervisor == RC:
         name = rcscript.name(plan)
         linked = f"ln -s {quoted}/{name} {rcscript.PLACE}/"

@@ -72,7 +72,7 @@ SUPERVISORS = {
 }
 SYSTEMD, RC = "systemd", "rc"
 NAMES = [*SUPERVISORS, SYSTEMD, RC]
-LISTENERS = {SYSTEMD: "it hands its socket to the listener", RC: "it starts the listener"}  # and nothing else
+LISTENERS = {RC: "an rc.d script starts the listener alone; tcpserver wants daemontools, runit or s6"}
 PACKAGES = {  # program → what brings it on Debian and on FreeBSD
     **dict.fromkeys(("tcpserver", "tcprules"), ("ucspi-tcp", "ucspi-tcp")),
     **dict.fromkeys((*SUPERVISORS["daemontools"].needs, "envuidgid"), ("daemontools", "daemontools")),
