@@ -96,7 +96,9 @@ def test_a_restart_knows_the_new_environment_and_flags(host: Host) -> None:
     assert host.service("restart").returncode == 0
     with host.client() as client:
         assert client.read_line().startswith(b"greetings")
-    assert "not today" in (host.directory / "env" / "554SMTPEXTFORK").read_text()
+        for line in ("EHLO foo", "MAIL FROM:<john@foodomain.net>"):
+            client.command(line)
+        assert client.command("RCPT TO:<spam@joedomain.net>") == [b"554 sorry, not today"]
     assert host.service("stop").returncode == 0
 
 
