@@ -121,7 +121,7 @@ class Session:
         """
         if self._at == len(self._arrived):
             self._arrived, self._at = b"", 0
-            self._arrived = yield from self.arrival(MESSAGE)
+            self._arrived = yield from self.arrival(min(max(most, COMMANDS), MESSAGE))  # what follows are commands
         piece = self._arrived[self._at : self._at + most]
         self._at += len(piece)
         return piece
