@@ -118,7 +118,7 @@ MANY = [f"joe{number}@joedomain.net" for number in range(40)]
 
 
 class Held:
-    """A replay of MANY whose checkers write down whom they were asked about; from the tenth on they wait to be let go."""
+    """A replay of MANY: its checkers write down whom they were asked about, and wait from the tenth on to be let go."""
 
     def __init__(self, home: QmailHome, path: Path) -> None:
         self.home, self.ran, self.go, self.state = home, path / "ran", path / "go", path / "state"
