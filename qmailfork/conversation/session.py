@@ -51,9 +51,10 @@ class Session:
     """
 
     __slots__ = (
-        "_arrived", "_at", "_behind", "chunked", "complained", "decided", "deciding", "extended", "facts", "failures", "guarded",
-        "headers", "held", "helo", "lasting", "messages", "owed", "peer", "protocol", "recipients", "recorded",
-        "retired", "screened", "secured", "sender", "settings", "size", "state", "tried", "user", "variables",
+        "_arrived", "_at", "_behind", "chunked", "complained", "decided", "deciding", "extended", "facts", "failures",
+        "guarded", "headers", "held", "helo", "lasting", "messages", "owed", "peer", "protocol", "recipients",
+        "recorded", "retired", "screened", "secured", "sender", "settings", "size", "state", "tried", "user",
+        "variables",
     )  # fmt: skip
 
     def __init__(self, settings: Settings, peer: Peer) -> None:
