@@ -158,7 +158,7 @@ class Driver:
         sent = self._send(reply, seconds)
         if self._secure:
             _send(self._secure.farewell(), seconds)
-        if reply and sent and _ready(IN, select.POLLIN, 0.0):
+        if reply and sent and _receive(AT_ONCE, 0.0):
             from qmailfork.system import parting  # noqa: PLC0415  # most clients say nothing behind QUIT
 
             parting.hear_out(IN, OUT)
