@@ -12,10 +12,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tests.servers import REFERENCE, Talk, in_namespace, serve
-from tests.support import ROOT, QmailHome, qmailfork
+from tests.support import QmailHome, build_handoff, qmailfork
 from tests.ucspi import Server, listening
 
-HANDOFF = ROOT / "contrib" / "handoff"
 Controls = frozenset[tuple[str, bytes]]
 NOT_BY_RULES = ("QMAILHOME", "PATH", "TCPLOCALPORT", "TCPREMOTEPORT", "PROTO")
 
@@ -57,7 +56,7 @@ class Listeners:
     def handoff(self, home: QmailHome) -> list[str]:
         """The argv of qmailfork-handoff to a listener with the control files of `home`."""
         own, _ = self._listener(home)
-        return [str(own.path / "qmailfork-handoff"), str(own.path / "socket")]
+        return [str(own.path / "bin" / "qmailfork-handoff"), str(own.path / "socket")]
 
     def _listener(self, home: QmailHome) -> tuple[QmailHome, Server]:
         files = frozenset((file.name, file.read_bytes()) for file in (home.path / "control").iterdir())
@@ -69,8 +68,7 @@ class Listeners:
         own = QmailHome(
             home.path.parent.parent / f"{'wrapping' if self._wraps else 'listener'}{len(self._running)}", home.fakes
         )
-        program = own.path / "qmailfork-handoff"
-        subprocess.run(["cc", "-o", str(program), f"{HANDOFF / program.name}.c"], check=True)
+        build_handoff(own.path)
         own.control(me=None, rcpthosts=None)
         own.control(**dict(files))
         write_rules(own.path / "rules.cdb", {})

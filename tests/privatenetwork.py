@@ -39,10 +39,13 @@ def bind(file: Path, over: str) -> None:
 
 
 @contextmanager
-def dns(directory: Path, zone: Zone) -> Iterator[Nameserver]:
-    """A name server with this `zone` that this network's resolvers ask; `directory` holds their resolv.conf."""
+def dns(directory: Path, zone: Zone, seconds: int = 1) -> Iterator[Nameserver]:
+    """A name server with this `zone` that this network's resolvers ask; `directory` holds their resolv.conf.
+
+    Their only question goes without an answer after `seconds`.
+    """
     conf = directory / "resolv.conf"
-    conf.write_text("nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
+    conf.write_text(f"nameserver 127.0.0.1\noptions timeout:{seconds} attempts:1\n")
     bind(conf, "/etc/resolv.conf")
     with serving(zone, port=53) as server:
         yield server

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.support import ROOT, wait_for
+from tests.support import wait_for
 
 COMMANDS = {
     "daemontools": (["svscan"], ["svc", "-dx"], ["svstat"], ["svc", "-t"]),
@@ -88,10 +88,3 @@ def _left(group: int, kind: str) -> list[int]:
     rows = [line.split() for line in found.stdout.splitlines()]
     return [int(pid) for pid, parent, of, state in rows
             if int(pid) != group and group in (int(parent), int(of)) and state[0] != "Z"]  # fmt: skip
-
-
-def handoff_built(into: Path) -> Path:
-    """qmailfork-handoff, compiled into this directory."""
-    program = into / "qmailfork-handoff"
-    subprocess.run(["cc", "-O1", "-o", program, ROOT / "contrib" / "handoff" / "qmailfork-handoff.c"], check=True)
-    return program

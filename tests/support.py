@@ -71,6 +71,14 @@ def build_fakes(into: Path) -> Path:
     return into
 
 
+def build_handoff(into: Path) -> Path:
+    """qmailfork-handoff, installed below the directory `into` as its Makefile does it."""
+    source = into / "handoff"
+    shutil.copytree(ROOT / "contrib" / "handoff", source, ignore=shutil.ignore_patterns("qmailfork-handoff"))
+    subprocess.run(["make", "-s", "-C", str(source), f"PREFIX={into}", "install"], check=True)
+    return into / "bin" / "qmailfork-handoff"
+
+
 @dataclass(frozen=True)
 class Stored:
     """A message that the fake queue acknowledged: its octets, the envelope's sender and recipients."""

@@ -12,12 +12,12 @@ import pytest
 from qmailfork.system import names
 from tests.listeners import Listeners
 from tests.privatenetwork import dns, in_private
-from tests.servers import Talk, stdio
+from tests.servers import Talk, reference_there, stdio, wrapper
 from tests.smtpclient import Client
 from tests.support import QmailHome, qmailfork, run_session, smtpd, wait_for
 
 Open = Callable[[QmailHome, dict[str, str]], AbstractContextManager[Talk]]
-DRIVERS = ("stdio", "listener", "handoff")
+DRIVERS = ("stdio", "listener", "handoff", *(("wrapper", "wrapping-listener") if reference_there() else ()))
 ZONE = {
     "good.example": [("MX", (10, "mx.good.example"))],
     "address.example": [("A", "192.0.2.1")],
@@ -38,8 +38,9 @@ RCPT = "RCPT TO:<joe@joedomain.net>"
 @contextmanager
 def opened(driver: str) -> Iterator[Open]:
     """This driver, in the test's own network."""
-    with closing(Listeners()) as listeners:
-        yield {"stdio": stdio, "listener": listeners.open, "handoff": listeners.hand_over}[driver]
+    with closing(Listeners(wraps=driver == "wrapping-listener")) as listeners:
+        cold = {"stdio": stdio, "wrapper": wrapper, "handoff": listeners.hand_over}
+        yield cold.get(driver, listeners.open)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from tests.registry import OURS
 from tests.servers import Driver, Talk
 from tests.smtpclient import Client
 from tests.support import QmailHome, recorded, wait_for
-from tests.tlsclient import certificate, expired, over_tls
+from tests.tlsclient import NAME, certificate, expired, over_tls
 
 READY = [b"220 ready for TLS"]
 MESSAGE = ["MAIL FROM:<a@example.net>", "RCPT TO:<joe@joedomain.net>", "DATA", "Subject: x\r\n\r\nhello\r\n."]
@@ -171,3 +171,23 @@ def test_a_certificate_by_the_name_that_the_client_calls(driver: Driver, home: Q
         talk.client.reply()
         talk.client.command("STARTTLS")
         assert over_tls(talk.client, other, "mx.example.org").command("NOOP") == [b"250 ok"]
+
+
+@pytest.mark.parametrize(("shows", "reply"), [(True, b"250 ok"), (False, b"553 sorry")])
+def test_a_client_relays_by_its_certificate(driver: Driver, home: QmailHome, shows: bool, reply: bytes) -> None:
+    trusted = certificate(home)
+    certificate(home, "joe@joedomain.net", "client.pem", "clientkey.pem", ["emailAddress=Joe@joedomain.net"])
+    control = home.path / "control"
+    home.control(tlsclients="joe@joedomain.net\n", **{"clientca.pem": (control / "client.pem").read_bytes()})
+    with driver.open(home, home.environment()) as talk:
+        talk.client.reply()
+        talk.client.command("STARTTLS")
+        context = ssl.create_default_context(cafile=str(trusted))
+        if shows:
+            context.load_cert_chain(control / "client.pem", control / "clientkey.pem")
+        client = Client(context.wrap_socket(talk.client.socket, server_hostname=NAME), talk.client.seconds)
+        client.command("MAIL FROM:<a@example.net>")
+        assert client.command("RCPT TO:<x@elsewhere.org>")[0].startswith(reply)
+        client.close()
+        if shows:
+            assert session_log(talk, "Accept::AUTH::cert").endswith("?= 'Joe@joedomain.net'")

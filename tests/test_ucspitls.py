@@ -10,6 +10,7 @@ import pytest
 from tests.listeners import LISTENERS
 from tests.smtpclient import Client
 from tests.support import PATIENCE, QmailHome, recorded, smtpd
+from tests.test_wrapper_tls import child, environment, heard
 
 FACTS = b"SSL_PROTOCOL=TLSv1.3\0SSL_CIPHER=TLS_AES_256_GCM_SHA384\0\0"
 
@@ -55,6 +56,23 @@ def test_the_server_does_it(argv: list[str], home: QmailHome) -> None:
         assert secured.rest() == b""
     assert "Accept::TLS::TLS_AES_256_GCM_SHA384 P:ESMTPS" in (home.path / "log").read_text()
     assert "SSL_PROTOCOL=TLSv1.3" in recorded(seen)["env"]
+
+
+def test_in_front_of_another_smtpd(home: QmailHome) -> None:
+    """That one hears plain SMTP, and its environment tells of TLS."""
+    with started(smtpd(*child(home)), home) as (client, control, secured):
+        client.reply()
+        assert client.command("EHLO foo")[-1] == b"250 STARTTLS"
+        client.send(b"STARTTLS\r\nMAIL FROM:<evil@example.net>\r\n")
+        assert client.reply() == [b"220 ready for TLS"]
+        assert control.recv(16) == b"Y"
+        assert environment(home).keys().isdisjoint({"UCSPITLS", "SSLCTLFD", "SSL_PROTOCOL"})
+        control.sendall(FACTS)
+        assert secured.command("RCPT TO:<joe@joedomain.net>") == [b"503 MAIL first (#5.5.1)"]
+        assert secured.command("MAIL FROM:<a@example.net>") == [b"250 child mail"]
+        assert environment(home)["SSL_PROTOCOL"] == "TLSv1.3"
+        assert secured.command("QUIT") == [b"221 child bye"]
+    assert heard(home) == b"EHLO foo\r\nQUIT\r\nMAIL FROM:<a@example.net>\r\nQUIT\r\n"
 
 
 def test_a_server_that_does_not_come_to_it(argv: list[str], home: QmailHome) -> None:

@@ -1,6 +1,8 @@
 """AUTH of ours in front of an smtpd that has none, on both drivers: it starts anew for a client that logged in."""
 
 import base64
+import hashlib
+import hmac
 
 import pytest
 
@@ -29,6 +31,17 @@ def test_it_starts_anew(kind: str, home: QmailHome) -> None:
         assert talk.client.command("EHLO bar") == [b"250-child", b"250 PIPELINING"]
         assert talk.client.command("QUIT") == [b"221 child bye"]
     assert heard(home) == b"EHLO foo\r\nQUIT\r\nEHLO foo\r\nEHLO bar\r\nQUIT\r\n"
+
+
+def test_a_challenge_and_its_digest(kind: str, home: QmailHome) -> None:
+    with wrapped(kind, home, "EHLO=250_child", **{**AUTH, "SMTPAUTH": "cram"}) as talk:
+        assert talk.client.command("EHLO foo")[-1] == b"250 AUTH CRAM-MD5"
+        for word, code in ((b"wrong", b"535"), (b"secret", b"235")):
+            challenge = base64.b64decode(talk.client.command("AUTH CRAM-MD5")[0][4:])
+            digest = hmac.new(word, challenge, hashlib.md5).hexdigest()
+            assert talk.client.command(base64.b64encode(b"joe " + digest.encode()))[0][:3] == code
+        assert talk.client.command("MAIL FROM:<a@example.net>") == [b"250 child mail"]
+    assert heard(home) == b"EHLO foo\r\nQUIT\r\nEHLO foo\r\nMAIL FROM:<a@example.net>\r\n"
 
 
 def test_before_any_hello(kind: str, home: QmailHome) -> None:

@@ -14,7 +14,8 @@ def main():
         if name not in os.environ:
             print(f"No {name} var", file=sys.stderr)
             return 0
-    envelope = os.environ["REMOTEMF"], os.environ["REMOTERCPT"]
+    # John@FooDomain.net is john, too: whoever wants to get past a policy writes another case.
+    envelope = os.environ["REMOTEMF"].lower(), os.environ["REMOTERCPT"].lower()
     return 101 if envelope == ("john@foodomain.net", "joe@joedomain.net") else 0
 
 

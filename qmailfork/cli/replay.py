@@ -154,10 +154,10 @@ def _compare(
     told: "Comparison", entries: "Iterable[Entry]", environment: dict[bytes, bytes], given: dict[str, Any],
     total: int | None,
 ) -> None:  # fmt: skip
-    from qmailfork.cli.replays import pool  # noqa: PLC0415
+    from qmailfork.cli.replays import pool, stopping  # noqa: PLC0415
 
     bench = trial.Bench(None, environment, None)
-    with _bar(total, told.done) as bar:
+    with stopping.heeded(), _bar(total, told.done) as bar:
         for batch in pool.asked(bench, environment, entries, given["jobs"]):
             for entry, answer in batch:
                 told.add(entry, answer)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 WORTH = 32768  # octets
+KEPT = 3 << 17  # octets; glibc's malloc keeps twice of what it was once given back (mallopt(3), M_MMAP_THRESHOLD)
 
 
 class Uncounted(message.Unreadable):
@@ -39,6 +40,7 @@ class Chunked:
         self.pieces = above
         self.body = chunks.Chunks()
         self.size = 0
+        bytes(KEPT)  # else memory is given back and fetched anew at each block, at a page fault for each 4 KiB
 
 
 def accept(session: Session, argument: bytes, step: str | bytes) -> "Asking[bytes]":

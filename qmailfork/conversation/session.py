@@ -115,16 +115,19 @@ class Session:
         return (yield from self.arrival(MESSAGE))
 
     def portion(self, most: int) -> "Asking[bytes]":
-        """What arrived and was not read yet, or else the next arrival; at the `most` so many octets of it.
+        """What arrived and was not read yet, and where that is little the next arrival; at the `most` so many octets.
 
         Raises Gone, Late.
         """
-        if self._at == len(self._arrived):
-            self._arrived, self._at = b"", 0
-            self._arrived = yield from self.arrival(MESSAGE)
         piece = self._arrived[self._at : self._at + most]
         self._at += len(piece)
-        return piece
+        lacking = most - len(piece)
+        if not lacking or len(piece) > COMMANDS:
+            return piece
+        self._arrived, self._at = b"", 0
+        block = yield from self.arrival(min(max(lacking, COMMANDS), MESSAGE))  # what follows are commands
+        self._arrived = block[lacking:]
+        return piece + block[:lacking]
 
     def put_back(self, block: bytes) -> None:
         """`block` was read with block() but is not of the message."""

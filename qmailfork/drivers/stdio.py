@@ -152,10 +152,14 @@ class Driver:
         return _send(self._secure.seal(reply) if self._secure else reply, seconds)
 
     def say_goodbye(self, reply: bytes, seconds: float) -> None:
-        """Send the last `reply`."""
-        self._send(reply, seconds)
+        """Send the last `reply`, and see that closing the connection does not take it back."""
+        sent = self._send(reply, seconds)
         if self._secure:
             _send(self._secure.farewell(), seconds)
+        if reply and sent and _ready(IN, select.POLLIN, 0.0):
+            from qmailfork.system import parting  # noqa: PLC0415  # most clients say nothing behind QUIT
+
+            parting.hear_out(IN, OUT)
 
     def _start_tls(self, request: requests.StartTls) -> requests.Secured | requests.Insecure:
         if request.tls.server:

@@ -77,8 +77,10 @@ class _Unreachable(Exception):
 def connect(address: "Address", deadline: float) -> "_socket.socket":
     """A connection to `address`. Raises TimeoutError, _Unreachable."""
     try:
-        family, target = resolve(address)
+        family, target = _resolve(address, deadline)
         connection = _socket.socket(family, _socket.SOCK_STREAM)
+    except TimeoutError:
+        raise
     except OSError as fault:
         raise _Unreachable(fault.errno or 0) from None
     connection.settimeout(max(deadline - monotonic(), 0.001))
@@ -94,13 +96,13 @@ def connect(address: "Address", deadline: float) -> "_socket.socket":
     return connection
 
 
-def resolve(address: "Address") -> tuple[int, "bytes | tuple[object, ...]"]:
-    """Family and address as socket calls take them. Raises OSError; a name is looked up without a time limit."""
+def _resolve(address: "Address", deadline: float) -> tuple[int, "bytes | tuple[object, ...]"]:
+    """Family and address as socket calls take them. Raises OSError, TimeoutError."""
     if isinstance(address, bytes):
         return _socket.AF_UNIX, address
-    host, port = address
-    family, _, _, _, target = _socket.getaddrinfo(host, port, type=_socket.SOCK_STREAM)[0]
-    return family, target
+    from qmailfork.system import hosts  # noqa: PLC0415  # most are on a Unix socket
+
+    return hosts.locate(*address, deadline)
 
 
 def _send(connection: "_socket.socket", question: bytes, deadline: float) -> None:

@@ -4,6 +4,7 @@ from _signal import (
     SIG_BLOCK,
     SIG_DFL,
     SIG_IGN,
+    SIG_SETMASK,
     SIG_UNBLOCK,
     SIGALRM,
     SIGCHLD,
@@ -22,7 +23,8 @@ from _signal import (
 
 __all__ = [
     "IGNORED", "SIGALRM", "SIGCHLD", "SIGHUP", "SIGINT", "SIGKILL", "SIGQUIT", "SIGTERM",
-    "SIG_BLOCK", "SIG_DFL", "SIG_IGN", "SIG_UNBLOCK", "alarm", "pthread_sigmask", "set_wakeup_fd", "signal",
+    "SIG_BLOCK", "SIG_DFL", "SIG_IGN", "SIG_SETMASK", "SIG_UNBLOCK", "alarm", "pthread_sigmask", "set_wakeup_fd",
+    "signal", "valid_signals",
 ]  # fmt: skip
 
 # What is ignored stays so over an exec: Python's own SIGPIPE, whatever a parent left behind (nohup), and SIGINT, which

@@ -9,11 +9,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tests.bench.measure import Dialogue, Row, Times, in_turns, milliseconds, ratio
-from tests.bench.place import HERE, Place
+from tests.bench.place import Place
 from tests.bench.schemes import over_listener
 from tests.servers import REFERENCE, in_namespace, reference_there
 from tests.smtpclient import Client
-from tests.support import PYTHON, qmailfork, running, wait_for
+from tests.support import PYTHON, build_handoff, qmailfork, running, wait_for
 from tests.tlsclient import certificate, over_tls
 from tests.ucspi import Server, listening
 
@@ -52,9 +52,7 @@ def under_tcpserver(place: Place, *program: str) -> Iterator[Server]:
 @contextmanager
 def handed_off(place: Place) -> Iterator[Server]:
     """tcpserver, the hand-off program, and a warm listener behind them."""
-    program, path = place.program("qmailfork-handoff"), place.path / "socket"
-    source = HERE.parent.parent / "contrib" / "handoff" / "qmailfork-handoff.c"
-    subprocess.run(["cc", "-O2", "-o", program, str(source)], check=True)
+    program, path = str(build_handoff(place.path)), place.path / "socket"
     argv = [*PYTHON, *qmailfork("listen", "-c", "200", "--handoff", str(path))[1:]]
     with running(argv, env=environment(place), stderr=subprocess.DEVNULL):
         wait_for(path.exists, what="the listener")

@@ -2,8 +2,11 @@
 
 import json
 import os
+import pty
+import re
 import signal
 import subprocess
+import termios
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +112,129 @@ def test_it_goes_on_after_a_kill(home: QmailHome, tmp_path: Path) -> None:
     done = call(home, *words)
     assert (done.returncode, done.stderr.count("\n")) == (111, 1)
     assert "the log is not the one" in done.stderr
+
+
+MANY = [f"joe{number}@joedomain.net" for number in range(40)]
+
+
+class Held:
+    """A replay of MANY: its checkers write down whom they were asked about, and wait from the tenth on to be let go."""
+
+    def __init__(self, home: QmailHome, path: Path) -> None:
+        self.home, self.ran, self.go, self.state = home, path / "ran", path / "go", path / "state"
+        said = ["EHLO foo", "MAIL FROM:<john@foodomain.net>", *(f"RCPT TO:<{each}>" for each in MANY), "QUIT", ""]
+        environment = home.environment(QMAILFORK_LOG="json", SMTPEXTFORK="")
+        log = run_session(smtpd(), environment, "\r\n".join(said).encode()).log
+        (path / "log").write_text("".join(f"{line}\n" for line in log))
+        checker = path / "checker"
+        checker.write_text(
+            f"#!/bin/sh\necho $REMOTERCPT >>{self.ran}\n"
+            f"while [ ! -e {self.go} ] && [ $(wc -l <{self.ran}) -ge 10 ]; do sleep 0.02; done\nexit 100\n"
+        )
+        checker.chmod(0o755)
+        new = listed(path / "new", f"SMTPEXTFORK={checker}")
+        self.words = (str(path / "log"), "--env", new, "--state", str(self.state), "--jobs", "2")
+
+    def asked(self) -> list[str]:
+        return self.ran.read_text().split() if self.ran.exists() else []
+
+    def begun(self) -> "subprocess.Popen[str]":
+        """Under way, and two checkers in the midst of theirs."""
+        environment = {"PATH": os.environ["PATH"], "QMAILHOME": str(self.home.path)}
+        process = subprocess.Popen(qmailfork("replay", *self.words), env=environment, stderr=subprocess.PIPE, text=True)
+        wait_for(lambda: len(self.asked()) == 11, what="the checkers")
+        return process
+
+
+def test_it_goes_on_after_ctrl_c(home: QmailHome, tmp_path: Path) -> None:
+    """The checkers that run come to their ends, and nobody is asked about twice."""
+    held = Held(home, tmp_path)
+    with held.begun() as process:
+        process.send_signal(signal.SIGINT)
+        assert process.stderr
+        wait_for(lambda: "waiting for the checkers" in process.stderr.readline(), what="the words")
+        held.go.touch()
+        told = process.stderr.read()
+    done = len(held.asked())
+    assert (process.returncode, told) == (130, f"qmailfork replay: broken off after {done} recipients\n")
+    assert 11 <= done < len(MANY)
+    assert json.loads(held.state.read_text())["done"] == done
+    said = json.loads(call(home, *held.words, "--json").stdout)
+    assert (said["recipients"], said["refused"]) == (40, 40)
+    assert sorted(held.asked()) == sorted(MANY)
+
+
+def test_ctrl_c_twice(home: QmailHome, tmp_path: Path) -> None:
+    """It ends although checkers hang, and remembers the batches that were whole: none yet."""
+    held = Held(home, tmp_path)
+    with held.begun() as process:
+        process.send_signal(signal.SIGINT)
+        assert process.stderr
+        wait_for(lambda: "waiting for the checkers" in process.stderr.readline(), what="the words")
+        process.send_signal(signal.SIGINT)
+        assert process.stderr.read() == "qmailfork replay: broken off after 0 recipients\n"
+    assert process.returncode == 130
+    held.go.touch()
+    said = json.loads(call(home, *held.words, "--json").stdout)
+    assert (said["recipients"], said["refused"]) == (40, 40)
+
+
+class Terminal:
+    """A pseudo-terminal of 60 columns, and a command on it."""
+
+    def __init__(self, argv: list[str], environment: dict[str, str]) -> None:
+        self.pid, self.descriptor = pty.fork()
+        if self.pid == 0:
+            os.execve(argv[0], argv, environment)
+        termios.tcsetwinsize(self.descriptor, (24, 60))
+        self.shown = ""
+
+    def read(self) -> bool:
+        """Whether there was more to read."""
+        try:
+            block = os.read(self.descriptor, 65536)
+        except OSError:  # the other end is closed
+            return False
+        self.shown += block.decode()
+        return bool(block)
+
+    def until(self, text: str) -> None:
+        while text not in self.shown:
+            assert self.read(), self.shown
+
+    def end(self) -> int:
+        """The exit status, and all that was still shown."""
+        while self.read():
+            pass
+        os.close(self.descriptor)
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+    def bars(self) -> list[str]:
+        """Each bar that was drawn."""
+        return re.findall(r"replaying  \[[^\r\n]*", self.shown)
+
+
+def test_the_bar_and_ctrl_c_on_a_terminal(home: QmailHome, tmp_path: Path) -> None:
+    held = Held(home, tmp_path)
+    environment = {"PATH": os.environ["PATH"], "QMAILHOME": str(home.path), "TERM": "xterm", "LC_ALL": "C.UTF-8"}
+    argv = qmailfork("replay", *held.words)
+    first = Terminal(argv, environment)
+    first.until("  0%")
+    wait_for(lambda: len(held.asked()) == 11, what="the checkers")
+    os.write(first.descriptor, b"\x03")
+    first.until("waiting for the checkers")
+    held.go.touch()
+    assert first.end() == 130
+    done = len(held.asked())
+    assert f"broken off after {done} recipients" in first.shown
+    again = Terminal(argv, environment)
+    assert again.end() == 1
+    assert "40 recipients replayed, 0 as before." in again.shown
+    bars = again.bars()
+    assert f"{100 * done // 40}%" in bars[0]
+    assert "100%" in bars[-1]
+    assert max(len(re.sub(r"\x1b\[[?0-9]*[a-zA-Z]", "", bar)) for bar in bars) <= 60
+    assert sorted(held.asked()) == sorted(MANY)
 
 
 def test_half_lines_and_rubbish_are_passed_over(home: QmailHome, tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ import pytest
 from qmailfork.cli import counted
 from tests.smtpclient import Client
 from tests.supervised import free_port
-from tests.supervisors import COMMANDS, handoff_built, open_directory, supervision
-from tests.support import ROOT, qmailfork, wait_for
+from tests.supervisors import COMMANDS, open_directory, supervision
+from tests.support import ROOT, build_handoff, qmailfork, wait_for
 
 BINARIES = Path(sys.executable).parent
 USER = ""
@@ -115,7 +115,7 @@ def test_a_message_through_each(place: Place, supervisor: str, kind: str) -> Non
 
 def test_a_hand_off(place: Place) -> None:
     (place.path / "bin").mkdir()
-    handoff_built(place.path / "bin")
+    build_handoff(place.path)
     directory, warm = place.write("--supervisor", "daemontools", "--kind", "handoff"), place.path / "smtpd-warm"
     with supervision("daemontools", place.path / "service", warm, directory, path=place.search):
         wait_for((warm / "socket" / "smtpd").exists, what="the listener")
@@ -127,7 +127,7 @@ def test_a_hand_off(place: Place) -> None:
 @pytest.mark.parametrize("kind", ["listener", "handoff"])
 def test_what_is_counted_is_told(place: Place, kind: str) -> None:
     (place.path / "bin").mkdir()
-    handoff_built(place.path / "bin")
+    build_handoff(place.path)
     address = f"unix:{place.path}/metrics"
     directory = place.write("--supervisor", "daemontools", "--kind", kind, "--metrics", address)
     services = [place.path / "smtpd-warm", directory] if kind == "handoff" else [directory]

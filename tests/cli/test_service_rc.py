@@ -96,7 +96,9 @@ def test_a_restart_knows_the_new_environment_and_flags(host: Host) -> None:
     assert host.service("restart").returncode == 0
     with host.client() as client:
         assert client.read_line().startswith(b"greetings")
-    assert "not today" in (host.directory / "env" / "554SMTPEXTFORK").read_text()
+        for line in ("EHLO foo", "MAIL FROM:<john@foodomain.net>"):
+            client.command(line)
+        assert client.command("RCPT TO:<spam@joedomain.net>") == [b"554 sorry, not today"]
     assert host.service("stop").returncode == 0
 
 
@@ -136,12 +138,12 @@ def test_check_reads_it(host: Host) -> None:
     for target in (directory, directory / NAME):
         done = subprocess.run(qmailfork("check", str(target)), capture_output=True, text=True, check=False)
         assert (done.stdout, done.returncode) == ("nothing found\n", 0)
-    (directory / "env" / "SMTPEXTFORK").write_text("/absent\n")
+    (directory / "env" / "SMTPEXTFORK").write_text(f"{host.path}/absent\n")
     script = directory / NAME
     script.write_text(script.read_text().replace("runas=root", "runas=nobody-there"))
     done = subprocess.run(qmailfork("check", "--json", str(directory)), capture_output=True, text=True, check=False)
     found = {one["where"]: one["what"] for one in json.loads(done.stdout)}
-    assert found[f"{directory}/env/SMTPEXTFORK"].startswith("/absent is not there")
+    assert found[f"{directory}/env/SMTPEXTFORK"].startswith(f"{host.path}/absent is not there")
     assert found[str(script)] == "there is no user nobody-there"
 
 

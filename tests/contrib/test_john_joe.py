@@ -54,13 +54,18 @@ def test_both_match_defers(command):
 @pytest.mark.parametrize(
     ("sender", "recipient"),
     [
-        ("", JOE), (JOHN, ""), (JOE, JOHN), (JOHN, "joe@joedomain.net "), ("John@foodomain.net", JOE),
+        ("", JOE), (JOHN, ""), (JOE, JOHN), (JOHN, "joe@joedomain.net "), (f"{JOHN} {JOE}", ""), (f"{JOHN} ", JOE),
         ("(", JOE), ("!", "="), (JOHN, "-n"), ("*", "*"), (JOHN, "$(exit 101)"),
     ],
 )  # fmt: skip
 def test_no_match_passes(command, sender, recipient):
     done = run(command, REMOTEMF=sender, REMOTERCPT=recipient)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize(("sender", "recipient"), [("John@FooDomain.net", JOE), (JOHN, "joe@JOEDOMAIN.NET")])
+def test_case_does_not_get_past_it(command, built, sender, recipient):
+    assert run(command, REMOTEMF=sender, REMOTERCPT=recipient).returncode == (0 if command == [built] else 101)
 
 
 @pytest.mark.parametrize("missing", ["REMOTEMF", "REMOTERCPT"])

@@ -1,4 +1,4 @@
-"""contrib/service, adapted as its head says, under real supervise, tcpserver, envdir and multilog."""
+"""contrib/service, adapted, under real supervise, tcpserver, envdir and multilog."""
 
 import os
 import re
@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
+
+from tests.contrib import services
 
 TOP = Path(__file__).resolve().parents[2]
 PATH = f"{TOP / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}"
@@ -64,7 +66,7 @@ class Service:
 
     def _adapt(self, checker):
         # -1 makes tcpserver print the port that it was given, into the log; -H keeps the test off DNS
-        set_values(self.directory / "run", QMAILHOME=self.home, address="127.0.0.1", port=0, user="")
+        set_values(self.directory / "run", QMAILHOME=self.home, address="127.0.0.1", port=0, user="", PATH=PATH)
         run("sed", "-i.bak", "-e", 's|^lookups="[^"]*"|lookups="-H -R -1"|', self.directory / "run")
         set_values(self.directory / "log" / "run", user="", directory=self.log)
         run("sed", "-i.bak", "-e", "s|^127.|#&|", self.directory / "tcp.smtp")
@@ -179,8 +181,16 @@ def test_new_rules_need_no_restart(service):
     assert not any("Extforkr_Unset" in line for line in service.lines())
 
 
-def test_make_check_shows_what_a_client_gets(service):
-    text = run("make", "check", cwd=service.directory)
+@pytest.mark.parametrize("name", services.KINDS)
+def test_it_is_what_the_command_writes(name):
+    """Where this fails: python -m tests.contrib.services."""
+    there = {path: (path.read_text(), os.access(path, os.X_OK)) for path in (services.CONTRIB / name).rglob("*")
+             if path.is_file()}  # fmt: skip
+    assert there == services.files(name)
+
+
+def test_make_show_shows_what_a_client_gets(service):
+    text = run("make", "show", cwd=service.directory)
     assert text.endswith("rule :\nallow connection\n")
 
 

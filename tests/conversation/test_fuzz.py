@@ -2,13 +2,11 @@
 
 import tracemalloc
 from collections.abc import Iterator
-from itertools import repeat
 from pathlib import Path
 
 import pytest
 
 from qmailfork.conversation.conduct import converse
-from qmailfork.system import config
 from tests.fuzz import sites
 from tests.fuzz.carrier import Carried
 from tests.fuzz.check import Fuzz
@@ -16,7 +14,7 @@ from tests.fuzz.check import Fuzz
 SAMPLE = 3000
 TIMES = 20
 BEGIN = b"EHLO foo\r\nMAIL FROM:<a@example.net>\r\nRCPT TO:<joe@joedomain.net>\r\n"
-ENDLESS = {
+ENDLESS = {  # what is said first, what again and again, and where, if not at any site
     "line": (b"", b"x" * 50000),
     "dots": (BEGIN + b"DATA\r\n", b"." * 50000),
     "header": (BEGIN + b"DATA\r\nSubject: ", b"x" * 50000),
@@ -28,6 +26,16 @@ ENDLESS = {
     "senders": (b"", b"MAIL FROM:<a@example.net>\r\n" * 800),
     "refused-recipients": (BEGIN, b"RCPT TO:<x@elsewhere.org>\r\n" * 800),
     "nonsense": (b"", b"\0\xff<>\r\n" * 3000),
+    "chunk": (BEGIN + b"BDAT 99999999\r\n", b"x" * 50000, "extensions"),
+    "chunk-of-lines": (BEGIN + b"BDAT 99999999\r\n", b"x\r\n" * 16000, "extensions"),
+    "chunks": (BEGIN, b"BDAT 3\r\nx\r\n" * 4000, "extensions"),
+    "refused-chunk": (b"BDAT 99999999\r\n", b"x" * 50000, "extensions"),
+    "too-large-chunk": (BEGIN + b"BDAT 99999999\r\n", b"x" * 50000, "chunks"),
+    "challenges": (b"", b"AUTH LOGIN\r\n*\r\nAUTH CRAM-MD5\r\n!\r\n" * 800, "auth"),
+    "answer": (b"AUTH PLAIN\r\n", b"A" * 50000, "auth"),
+    "initial-answer": (b"AUTH PLAIN ", b"A" * 50000, "auth"),
+    "refused-encryption": (b"", b"STARTTLS x\r\n" * 800, "tls"),
+    "no-encryption": (b"", b"STARTTLS\r\n" * 800, "tls-unusable"),
 }
 
 
@@ -52,18 +60,22 @@ class Forgetful(Carried):
 @pytest.mark.parametrize("name", ENDLESS)
 @pytest.mark.parametrize("wrapped", [False, True])
 def test_no_end(name: str, wrapped: bool, tmp_path: Path) -> None:
-    first, again = ENDLESS[name]
-    _, settings, environment = sites.read(tmp_path)[len(sites.SITES) * wrapped]
+    first, again, *where = ENDLESS[name]
+    site = "".join(where or ["plain"]) + "-wrapped" * wrapped
+    (place,) = [place for place in sites.read(tmp_path) if place.name == site]
+    left = [0]
 
     def octets(times: int) -> Iterator[bytes]:
         yield first + again
-        yield from repeat(again, times)
+        for left[0] in reversed(range(times)):
+            yield again
 
-    Forgetful(0, octets(2)).drive(converse(settings, config.peer(environment)))
+    Forgetful(0, octets(2)).drive(converse(*place.session({})))
     tracemalloc.start()
     try:
-        Forgetful(0, octets(TIMES)).drive(converse(settings, config.peer(environment)))
+        Forgetful(0, octets(TIMES)).drive(converse(*place.session({})))
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert peak < 0.6 * TIMES * len(again)  # it does not keep what it was told
+    assert left == [0]  # it was told everything
+    assert peak < 0.6 * TIMES * len(again)  # and does not keep it

@@ -11,16 +11,12 @@ from pathlib import Path
 import pytest
 
 from tests.servers import serve
-from tests.support import ROOT, QmailHome, qmailfork, running, smtpd, wait_for
-
-HANDOFF = ROOT / "contrib" / "handoff" / "qmailfork-handoff.c"
+from tests.support import QmailHome, build_handoff, qmailfork, running, smtpd, wait_for
 
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    built = tmp_path_factory.mktemp("handoff") / "qmailfork-handoff"
-    subprocess.run(["cc", "-o", str(built), str(HANDOFF)], check=True)
-    return built
+    return build_handoff(tmp_path_factory.mktemp("handoff"))
 
 
 @contextmanager

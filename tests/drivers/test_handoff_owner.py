@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.servers import serve
-from tests.supervisors import handoff_built, open_directory
-from tests.support import QmailHome, build_fakes, qmailfork, running, wait_for
+from tests.supervisors import open_directory
+from tests.support import QmailHome, build_fakes, build_handoff, qmailfork, running, wait_for
 
 NOBODY = pwd.getpwnam("nobody")
 AS_NOBODY = ["setuidgid", "nobody"]
@@ -33,7 +33,7 @@ def started(place: QmailHome, *options: str, **more: str) -> tuple[list[str], di
 
 def reached_by_nobody(place: QmailHome, argv: list[str], env: dict[str, str], path: Path) -> None:
     """A session that tcpserver's user hands over is served, and the socket is that user's alone."""
-    program = handoff_built(place.path)
+    program = build_handoff(place.path)
     with (place.path / "log").open("wb") as log, running(argv, env=env, stderr=log):
         wait_for(path.exists, what="the socket")
         found = path.stat()

@@ -12,8 +12,7 @@ import pytest
 
 from qmailfork.cli.counted import Counted, Unread, read
 from tests.smtpclient import Client
-from tests.supervisors import handoff_built
-from tests.support import QmailHome, qmailfork, wait_for
+from tests.support import QmailHome, build_handoff, qmailfork, wait_for
 from tests.ucspi import Server
 from tests.warm import NO_NAMES, children, environment, warm
 
@@ -136,7 +135,7 @@ def test_more_checkers_than_places_are_counted_together(home: QmailHome) -> None
 
 
 def test_sessions_that_are_handed_over_count_too(home: QmailHome, tmp_path: Path) -> None:
-    door, program = f"{tmp_path}/door", handoff_built(tmp_path)
+    door, program = f"{tmp_path}/door", build_handoff(tmp_path)
     with reading(home, "--handoff", door, SMTPEXTFORK=LIST):
         said = "".join(f"{line}\r\n" for line in COUNTS).encode()
         env = {**home.environment(), "SMTPEXTFORK": LIST}

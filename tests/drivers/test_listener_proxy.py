@@ -13,8 +13,10 @@ import pytest
 from tests.smtpclient import Client
 from tests.support import QmailHome, qmailfork, recorded, running, wait_for
 from tests.system.test_proxyheader import ADDRESSES, ADDRESSES6, NONE, entry, tls, v2
+from tests.test_wrapper_tls import child
+from tests.test_wrapper_tls import environment as child_environment
 from tests.tlsclient import NAME, certificate, over_tls
-from tests.ucspi import Server, tcprules
+from tests.ucspi import Server, listening, tcprules
 from tests.warm import ENVELOPE, NO_NAMES, from_address, said, warm
 
 PROXY = ("--proxy", "127.0.0.1,2001:db8::/32")
@@ -167,6 +169,20 @@ def test_the_header_comes_before_tls(home: QmailHome) -> None:
         seen = variables(over_tls(plain, trusted), home)
     assert seen["TCPREMOTEIP"] == "203.0.113.7"
     assert seen["SSL_PROTOCOL"] == "TLSv1.3"
+
+
+def test_in_front_of_another_smtpd(home: QmailHome) -> None:
+    """Its environment has the true client, and the TLS that ended at the balancer."""
+    facts = tls(1, 0, entry(0x21, b"TLSv1.3"))
+    argv = qmailfork("listen", "-1", *NO_NAMES, *PROXY, "--workers", "1", "127.0.0.1", "0", *child(home))
+    with listening(argv, {**home.environment(), "FORCETLS": "1"}, home.path / "log", "127.0.0.1") as server:
+        for header, reply in ((v2(0x21, 0x11, ADDRESSES + facts), b"250 child mail"), (V1, b"535 ")):
+            with server.connect() as client:
+                client.send(header)
+                assert said(client, "EHLO foo", "MAIL FROM:<a@example.net>").startswith(reply)
+                seen = child_environment(home)
+            assert (seen["TCPREMOTEIP"], seen["TCPLOCALIP"], seen["TCPLOCALPORT"]) == ("203.0.113.7", "192.0.2.1", "25")
+            assert seen.get("SSL_PROTOCOL") == ("TLSv1.3" if header != V1 else None)
 
 
 def test_addresses_that_are_none(home: QmailHome) -> None:

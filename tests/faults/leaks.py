@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.faults.processes import children, descriptors, of_home, resident
 from tests.smtpclient import Client
-from tests.support import PATIENCE, ROOT, QmailHome, qmailfork, wait_for
+from tests.support import PATIENCE, QmailHome, build_handoff, qmailfork, wait_for
 from tests.tlsclient import certificate, over_tls
 from tests.ucspi import Server, listening
 from tests.warm import NO_NAMES
@@ -139,8 +139,7 @@ def last_line(file: Path) -> bytes:
 def watched(home: QmailHome, loop: str) -> Iterator[Place]:
     """A listener with one worker on this `loop`, that takes hand-offs, too."""
     trusted, path = certificate(home), home.path / "socket"
-    program = home.path / "qmailfork-handoff"
-    subprocess.run(["cc", "-o", str(program), str(ROOT / "contrib" / "handoff" / "qmailfork-handoff.c")], check=True)
+    program = build_handoff(home.path)
     options = ["-1", "-v", *NO_NAMES, "--workers", "1", "--loop", loop, "--handoff", str(path)]
     env = {name: value for name, value in home.environment().items() if not name.startswith("TCP")}
     env |= {"SMTPEXTFORK": f"/bin/true,policy:unix:{home.path}/nobody", "SMTPEXTFORKFAIL": "pass"}

@@ -16,6 +16,7 @@ from qmailfork.programs.outcome import Outcome
 
 MOMENT = (2026, 11, 24, 2, 22, 39)
 FACTS = {b"SSL_PROTOCOL": b"TLSv1.3", b"SSL_CIPHER": b"x"}
+CERTIFIED = {**FACTS, b"SSL_CLIENT_S_DN_Email": b"MX@example.net"}  # as tlsclients has it
 OUTPUTS = (
     b"", b"", b"", b"text", b"X-A: 1\nX-B: 2\n", b"H:X-A: 1\n", b"E550 no\n", b"a\r\n250 forged\r\n", b"\0\xff\x07",
     b"x" * 3000,
@@ -32,7 +33,10 @@ REPLIES = (
 
 
 class Carried:
-    """How a conversation went: `said` to the client, `done` in order, `queued` (digest of the message, envelope)."""
+    """How a conversation went: `said` to the client, the `events`, what was `done` in order, the `ending`.
+
+    `secrets` are the passwords and digests that it was entrusted with.
+    """
 
     def __init__(self, seed: int, arrivals: Iterable[bytes], inner: Iterable[bytes] = ()) -> None:
         """`inner` is what arrives once TLS was tried: what came in plain behind STARTTLS may be lost or not."""
@@ -41,6 +45,7 @@ class Carried:
         self.events: list[Event] = []
         self.done: list[tuple[object, ...]] = []
         self.ending = Ending(b"", -1)
+        self.secrets: list[bytes] = []
         self._chance = Random(seed)
         self._late = self._chance.random() < 0.2
         self._arrivals = iter(arrivals)
@@ -88,6 +93,16 @@ class Carried:
             assert b"\0" not in name + (value or b""), request.environment
         return self._outcome((outcome.EXITED,) * 9 + (outcome.SIGNALLED, outcome.EXPIRED, outcome.UNSTARTED))
 
+    def _entrust(self, request: requests.Entrust) -> Outcome:
+        assert len(request.secret) <= request.MOST
+        user, proof, _, rest = request.secret.split(b"\0")
+        assert user
+        assert proof
+        assert not rest
+        self.done.append(("secret", request.secret))
+        self.secrets.append(proof)
+        return self._program(request)
+
     def _consult(self, request: requests.Consult) -> Outcome:
         self.done.append(("Consult", request.address, request.question))
         return self._outcome((outcome.ANSWERED,) * 9 + (outcome.BROKEN, outcome.EXPIRED, outcome.UNSTARTED))
@@ -129,7 +144,7 @@ class Carried:
             return Insecure(b"no certificate", begun=False)
         self.said.append(request.reply)
         self._unread, self._arrivals = b"", self._inner
-        return Secured(FACTS) if kind < 0.8 else Insecure(b"no shared cipher", begun=True)
+        return Secured(FACTS if kind < 0.6 else CERTIFIED) if kind < 0.8 else Insecure(b"no shared cipher", begun=True)
 
     def _start(self, request: requests.Start) -> bytes | None:
         self._child = Child(self._chance)
@@ -203,6 +218,7 @@ _ANSWERS: dict[type, Any] = {
     requests.StartTls: Carried._start_tls,
     requests.Run: Carried._program,
     requests.RunWarm: Carried._program,
+    requests.Entrust: Carried._entrust,
     requests.Consult: Carried._consult,
     requests.Open: Carried._open,
     requests.Write: Carried._write,

@@ -1,5 +1,7 @@
 """What a client may say: lines of SMTP and of what comes close to it, mutated, and noise, from one random number."""
 
+from base64 import b64encode
+from collections.abc import Callable
 from random import Random
 
 VERBS = (
@@ -36,7 +38,18 @@ PARAMETERS = (
     b" =", b" X=Y=Z",
     b" HOLDFOR=9", b" \x7f=1", b" SIZE", b" MT-PRIORITY=3",
 )  # fmt: skip
-TOKENS = (b"AGEAYg==", b"AGpvZQBzZWNyZXQ=", b"=", b"*", b"!!!", b"dXNlcg==", b"A" * 600, b"", b"\xff")
+SAID = (
+    b"joe", b"secret", b"\0joe\0secret", b"joe\0joe\0secret", b"ann\0joe\0secret", b"joe\0secret", b"\0\0secret",
+    b"\0joe\0", b"joe " + b"0" * 32, b"joe", b" ", b"\0", b"\xff", b"o'x\r\n250 ok", b"x" * 600,
+    b"\0joe\0" + b"s" * 504, b"\0joe\0" + b"s" * 506,
+)  # fmt: skip
+TOKENS = (*map(b64encode, SAID), b"=", b"*", b"!!!", b"", b"\xff", b"AGpv\tZQBz", b"AGpv=ZQ", b"A" * 20000)
+MECHANISMS = (b"PLAIN",) * 3 + (b"LOGIN",) * 3 + (b"CRAM-MD5",) * 3 + (b"plain", b"SCRAM-SHA-256", b"EXTERNAL", b"")
+LOGINS = (
+    (b"AUTH PLAIN AGpvZQBzZWNyZXQ=",), (b"AUTH PLAIN", b"AGpvZQBzZWNyZXQ="), (b"AUTH LOGIN", b"am9l", b"c2VjcmV0"),
+    (b"AUTH LOGIN am9l", b"c2VjcmV0"), (b"AUTH CRAM-MD5", b64encode(b"joe " + b"0" * 32)),
+)  # fmt: skip
+COUNTS = (b"", b"x", b"-1", b"+1", b"0x1", b"1 2", b"99999999999999999999", b"5 FIRST", b"5 LAST LAST", b" 5", b"\0")
 BODY = (
     b"Subject: x", b"Received: x", b"Delivered-To: x", b"", b"", b".", b"..", b".x", b"text", b"x" * 70,
     b"x" * 1100, b".\r", b"\r",
@@ -79,19 +92,48 @@ def stream(chance: Random) -> bytes:
 def group(chance: Random) -> bytes:
     """A few lines that belong together."""
     kind = chance.random()
-    if kind < 0.45:
-        return transaction(chance)
-    if kind < 0.55:
-        return b"BDAT %d%b\r\n%b" % (chance.randint(0, 80), chance.choice((b"", b" LAST")), body(chance))
-    if kind < 0.65:
-        lines = [chance.choice(TOKENS) for _ in range(chance.randint(0, 3))]
-        mechanism = chance.choice((b"PLAIN", b"LOGIN", b"CRAM-MD5", b"SCRAM-SHA-256", b"EXTERNAL", b""))
-        return b"".join(line + b"\r\n" for line in (b"AUTH " + mechanism + b" " + chance.choice(TOKENS), *lines))
-    if kind < 0.7:
-        return chance.choice(
-            (b"PROXY TCP4 192.0.2.9 192.0.2.1 4000 25\r\n", b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + bytes(12))
-        )
+    for share, words in GROUPS:
+        kind -= share
+        if kind < 0:
+            return words(chance)
+    return commands(chance)
+
+
+def commands(chance: Random) -> bytes:
+    """Lines in any order."""
     return b"".join(command(chance) + chance.choice(ENDS) for _ in range(chance.randint(1, 4)))
+
+
+def authentication(chance: Random) -> bytes:
+    """AUTH, and what may be said to its challenges; a good one every third time."""
+    if chance.random() < 0.35:
+        return b"".join(line + b"\r\n" for line in chance.choice(LOGINS))
+    first = b" ".join((b"AUTH", chance.choice(MECHANISMS), *[chance.choice(TOKENS)] * (chance.random() < 0.5)))
+    answers = [chance.choice(TOKENS) for _ in range(chance.randint(0, 3))]
+    return b"".join(line + chance.choice(ENDS) for line in (first, *answers))
+
+
+def encryption(chance: Random) -> bytes:
+    """STARTTLS, and what a client may not send behind it before the answer is there."""
+    behind = (b"", b"", b"RSET\r\n", b"\x16\x03\x01\0\xff", b"MAIL FROM:<evil@example.net>\r\nRCPT TO:<")
+    return chance.choice((b"STARTTLS\r\n",) * 8 + (b"STARTTLS x\r\n", b"starttls\n")) + chance.choice(behind)
+
+
+def chunks(chance: Random) -> bytes:
+    """A message in chunks, for the most part as long as announced."""
+    lines = list(TRANSACTION[:2]) if chance.random() < 0.8 else [chance.choice(TRANSACTION)]
+    said = b"".join(line + b"\r\n" for line in lines)
+    count = chance.choice((0, 1, 1, 2, 3, 6))
+    return said + b"".join(chunk(chance, at == count) for at in range(count + 1)) + chance.choice((b"", b"RSET\r\n"))
+
+
+def chunk(chance: Random, last: bool) -> bytes:
+    """BDAT and its octets, which may begin anywhere in a message."""
+    octets = body(chance)
+    octets = octets[chance.randint(0, len(octets)) :] if chance.random() < 0.5 else octets
+    number = b"%d" % (len(octets) if chance.random() < 0.9 else chance.randint(0, 80))
+    announced = number if chance.random() < 0.95 else chance.choice(COUNTS)
+    return b"BDAT " + announced + b" LAST" * (last and chance.random() < 0.9) + chance.choice(ENDS) + octets
 
 
 def command(chance: Random) -> bytes:
@@ -140,6 +182,11 @@ def body(chance: Random) -> bytes:
         lines.append(b"y" * chance.randint(65000, 70000))
     clean = chance.random() < 0.7
     return b"".join(line.replace(b"\r", b"") + b"\r\n" if clean else line + chance.choice(ENDS) for line in lines)
+
+
+GROUPS: tuple[tuple[float, Callable[[Random], bytes]], ...] = (
+    (0.40, transaction), (0.13, chunks), (0.13, authentication), (0.07, encryption),
+)  # fmt: skip
 
 
 def noise(chance: Random) -> bytes:

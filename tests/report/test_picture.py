@@ -144,7 +144,7 @@ def call(*options: str, log: str = "-", **variables: str) -> subprocess.Complete
 
 
 def test_a_file_and_not_a_word(tmp_path: Path) -> None:
-    done = call("--png", f"{tmp_path}/a.png", HOME="/absent", MPLBACKEND="nonsense")
+    done = call("--png", f"{tmp_path}/a.png", HOME="/dev/null/home", MPLBACKEND="nonsense")
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
     dots = colours(image((tmp_path / "a.png").read_bytes()))
     assert dots[COLOURS["refused"]] > dots[COLOURS["accepted"]]

@@ -9,6 +9,7 @@ LACKING = {  # how a variable's name begins → why it has no equal
     "QHPSI": _CONTENT,
     "BADMIMETYPE": _CONTENT,
     "BADLOADERTYPE": _CONTENT,
+    "REPLY_CONTENT": _CONTENT,
     "CHKUSER_": "vchkuser(8) is the checker for that: put it into SMTPEXTFORK",
 }
 

@@ -1,5 +1,6 @@
 """Checkers asked in parallel, so many at a time."""
 
+import ctypes
 import multiprocessing
 import os
 import signal
@@ -15,6 +16,7 @@ from qmailfork.logs.verdicts import ACCEPTED, DEFERRED, FAILED, REFUSED, SHADOWE
 from qmailfork.smtp import replies
 
 SHARE = 8  # recipients for each process in a batch
+STOPPED = multiprocessing.get_context("fork").RawValue(ctypes.c_bool)  # true: no process begins with another recipient
 
 
 class Answer(NamedTuple):
@@ -32,16 +34,28 @@ class Answer(NamedTuple):
 def asked(bench: Bench, environment: dict[bytes, bytes], entries: Iterable[Entry], jobs: int) -> Iterator[
     list[tuple[Entry, Answer]]
 ]:  # fmt: skip
-    """The `entries` with their answers, in order, batch by batch; never more than `jobs` checkers at a time."""
+    """The `entries` with their answers, in order, batch by batch; never more than `jobs` checkers at a time.
+
+    Once it is STOPPED, the checkers that run are waited for, and theirs are the last answers.
+    """
     reader, writer = os.pipe()
     try:
         with multiprocessing.get_context("fork").Pool(jobs, _begin, (reader, writer)) as pool:
             coming = iter(entries)
-            while batch := list(islice(coming, jobs * SHARE)):
-                yield list(zip(batch, pool.map(partial(_ask, bench, environment), batch, chunksize=1), strict=True))
+            while not STOPPED.value and (batch := list(islice(coming, jobs * SHARE))):
+                answers = pool.map(partial(_ask, bench, environment), batch, chunksize=1)
+                yield list(_answered(batch, answers))
     finally:
         os.close(reader)
         os.close(writer)
+
+
+def _answered(batch: list[Entry], answers: list[Answer | None]) -> Iterator[tuple[Entry, Answer]]:
+    """Those up to the first that nobody was asked about."""
+    for entry, answer in zip(batch, answers, strict=True):
+        if answer is None:
+            return
+        yield entry, answer
 
 
 def _begin(reader: int, writer: int) -> None:
@@ -51,7 +65,9 @@ def _begin(reader: int, writer: int) -> None:
     threading.Thread(target=lambda: os._exit(1) if not os.read(reader, 1) else None, daemon=True).start()
 
 
-def _ask(bench: Bench, environment: dict[bytes, bytes], entry: Entry) -> Answer:
+def _ask(bench: Bench, environment: dict[bytes, bytes], entry: Entry) -> Answer | None:
+    if STOPPED.value:
+        return None
     with open(os.devnull, "wb") as log:
         step = bench.ask(entry.case, log.fileno())
     verdicts = Verdicts(environment)

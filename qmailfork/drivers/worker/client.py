@@ -3,6 +3,7 @@
 import posix
 
 from qmailfork.drivers.worker.link import Link, Site
+from qmailfork.system import parting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -137,6 +138,21 @@ class Client:
         else:
             return False
         return True
+
+    def part(self, then: "Callable[[], None]") -> None:
+        """Call once the connection can be closed without taking back what was said last (system/parting.py)."""
+        if parting.is_over(self._link.source, self._link.sink):
+            then()
+            return
+        self.deadline = self._site.now + parting.SECONDS
+        self._when_sent = lambda sent: then()  # expire() calls it
+
+        def hear_out() -> None:
+            if parting.hears_the_end(self._link.source):
+                self._stop_sending()
+
+        self._site.reactor.ignore_readable(self._link.source)
+        self._site.reactor.on_readable(self._link.source, hear_out)
 
     def close(self) -> None:
         """Close the connection."""

@@ -269,7 +269,14 @@ class Session:
 
     def _say_goodbye(self, ending: Ending) -> None:
         reply = self._secure.farewell(ending.reply) if self._secure else ending.reply
-        self.client.send(reply, lambda sent: self._close(ending.status))
+
+        def part(sent: bool) -> None:
+            if sent and ending.reply:
+                self.client.part(lambda: self._close(ending.status))
+            else:
+                self._close(ending.status)
+
+        self.client.send(reply, part)
 
     def _close(self, status: int) -> None:
         self._deadline = NEVER
