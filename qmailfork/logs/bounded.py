@@ -7,6 +7,24 @@ Key = TypeVar("Key")
 Value = TypeVar("Value")
 
 
+class Seen(Generic[Key]):
+    """Knows at least the `most` keys that were added last, and at most twice as many."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._new: set[Key] = set()
+        self._old: set[Key] = set()
+
+    def add(self, key: Key) -> None:
+        """Keep `key` in mind."""
+        self._new.add(key)
+        if len(self._new) > self._most:
+            self._old, self._new = self._new, set()
+
+    def __contains__(self, key: Key) -> bool:
+        return key in self._new or key in self._old
+
+
 class Recent(Generic[Key, Value]):
     """A mapping that keeps the `most` keys that were put last; `lost` counts the ones that had to go."""
 

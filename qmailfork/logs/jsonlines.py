@@ -24,6 +24,46 @@ LONGEST = 1e9  # milliseconds; more is nonsense
 _ENDS = ((SIGNALLED, SIGNALLED), ("errno", UNSTARTED), (ANSWERED, ANSWERED), (EXPIRED, EXPIRED))
 
 
+class Line(Event):
+    """An event as a line says it. What few ask for is taken apart when it is asked for."""
+
+    __slots__ = ("written",)
+
+    def __init__(self, get: Any) -> None:
+        """From what `get` finds in an object; what is not there, is empty.
+
+        Raises AttributeError for a value that is no text.
+        """
+        recipient = _octets(get("recipient", ""))
+        info = get("info")
+        self.condition = _octets(get("event"))
+        self.shape = ENVELOPE if recipient else HOST
+        self.info = None if info is None else _octets(info)
+        self.level, self.words = 0, b""
+        self.reply, self.recipient = _octets(get("reply", "")), recipient
+        self.protocol, self.helo = _octets(get("protocol", "")), _octets(get("helo", ""))
+        self.ip, self.host = _octets(get("ip", "")), _octets(get("host", ""))
+        self.sender = _octets(get("sender", ""))
+        self.session, self.number = b"", 0
+        written = get("checkers")
+        self.written = written if type(written) is list else ()
+
+    @property
+    def checks(self) -> "list[Check]":  # type: ignore[override]  # the core only ever reads it
+        """What the checkers said."""
+        return [_check(one) for one in self.written if type(one) is dict and type(one.get("program")) is str]
+
+    def times(self) -> list[tuple[bytes, float | None]]:
+        """The checkers that were asked, and the milliseconds that it took; None where they were not asked again."""
+        found: list[tuple[bytes, float | None]] = []
+        for one in self.written:
+            if type(one) is dict and type(program := one.get("program")) is str:
+                took: Any = one.get("ms")
+                fits = type(took) in (float, int) and 0 <= took < LONGEST and one.get("cached") is not True
+                found.append((_program(program), took if fits else None))
+        return found
+
+
 def read(line: bytes) -> tuple[int, Event] | None:
     """The process id and the event of a `line`; None for JSON of somebody else. Raises ValueError where it is none."""
     try:
@@ -33,36 +73,17 @@ def read(line: bytes) -> tuple[int, Event] | None:
     if type(record) is not dict or type(number := record.get("pid")) is not int:
         return None
     try:
-        event = _event(record.get)
-    except AttributeError:  # a value that is no text
+        event = Line(record.get)
+    except AttributeError:
         return None
-    if event.condition.count(b"::") < 2:
-        return None
-    checks = record.get("checkers")
-    if type(checks) is list:
-        event.checks = [_check(one) for one in checks if type(one) is dict and type(one.get("program")) is str]
-    return number, event
+    return (number, event) if event.condition.count(b"::") > 1 else None
 
 
-def _event(get: Any) -> Event:
-    """What is not there, is empty. Raises AttributeError for a value that is no text."""
-    info = get("info")
-    recipient = get("recipient", "").encode("utf-8", "replace")
-    event = Event(
-        get("event").encode("utf-8", "replace"),
-        ENVELOPE if recipient else HOST,
-        None if info is None else info.encode("utf-8", "replace"),
-        0,
-        b"",
-        get("reply", "").encode("utf-8", "replace"),
-        recipient,
-    )
-    event.protocol = get("protocol", "").encode("utf-8", "replace")
-    event.ip = get("ip", "").encode("utf-8", "replace")
-    event.host = get("host", "").encode("utf-8", "replace")
-    event.helo = get("helo", "").encode("utf-8", "replace")
-    event.sender = get("sender", "").encode("utf-8", "replace")
-    return event
+def _octets(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:  # half of a pair
+        return text.encode("utf-8", "replace")
 
 
 def _check(written: dict[str, Any]) -> "Check":
@@ -75,6 +96,11 @@ def _check(written: dict[str, Any]) -> "Check":
     outcome = Outcome(how, code, b"", took if fits else 0.0)
     outcome.cached = written.get("cached") is True
     return _checker(written["program"], written.get("shadow") is True), outcome
+
+
+@lru_cache(maxsize=1000)
+def _program(name: str) -> bytes:
+    return _octets(name)
 
 
 @lru_cache(maxsize=1000)

@@ -48,22 +48,20 @@ class Reader:
         self._bounded = since is not None or until is not None
         self.progress = progress
         self._stamps = Stamps(time.time())
+        self._when = 0  # of the last line
         self._ldap = ldap.Reader()
 
     def __iter__(self) -> Iterator[Told]:
-        when = 0
         for file in self.files:
             try:
                 for lines in self._portions(file):
-                    for when, number, event in self._read(lines):
-                        self.counts.events += 1
-                        yield when, number, event
+                    yield from self._read(lines)
             except Unreadable as fault:
                 self.counts.faults.append(str(fault))
         for number, event in self._ldap.close():
-            if self._inside(when):
+            if self._inside(self._when):
                 self.counts.events += 1
-                yield when, number, event
+                yield self._when, number, event
 
     def _portions(self, file: str) -> Iterator[list[bytes]]:
         """The whole lines of `file`, as many as come at once."""
@@ -81,20 +79,21 @@ class Reader:
             counts.broken += split.overlong
 
     def _read(self, lines: list[bytes]) -> Iterator[Told]:
-        split, inside, counts = self._stamps.split, self._inside, self.counts
+        split, words_of, counts, everything = self._stamps.split, self._words, self.counts, not self._bounded
         for line in lines:
             if len(line) > files.LONGEST:
                 counts.broken += 1
                 continue
             try:
-                when, words = split(line)
-                told = self._words(words)
+                self._when, words = split(line)
+                told = words_of(words)
             except ValueError:
                 counts.broken += 1
                 continue
             for number, event in told:
-                if inside(when):
-                    yield when, number, event
+                if everything or self._inside(self._when):
+                    counts.events += 1
+                    yield self._when, number, event
 
     def _words(self, words: bytes) -> "Iterable[tuple[int, Event]]":
         """What one line says. Raises ValueError for a broken one."""

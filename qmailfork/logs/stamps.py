@@ -31,13 +31,16 @@ class Stamps:
 
     def __init__(self, now: float) -> None:
         self._now = now
-        self._last = b""  # stamps come in runs
-        self._when = 0
+        self._last = self._label = b""  # stamps come in runs
+        self._when = self._seconds = 0
 
     def split(self, line: bytes) -> tuple[int, bytes]:
         """The time of `line` and what follows it. Raises ValueError for a stamp that cannot be one."""
         if line.startswith(b"@4") and line[25:26] == b" ":
-            return tai64n(line), line[26:]
+            if line[:17] != self._label:
+                self._seconds = tai64n(line)
+                self._label = line[:17]
+            return self._seconds, line[26:]
         if line.startswith(OURS):
             return 0, line
         match = _ISO.match(line) or _SYSLOG.match(line)

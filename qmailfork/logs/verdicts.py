@@ -1,6 +1,7 @@
 """What an event of a log means: whose turn it was, and whether it was a yes, a no, or a not yet."""
 
 import re
+from functools import lru_cache
 
 from qmailfork.programs import queue
 from qmailfork.programs.checkers import Contract
@@ -24,21 +25,25 @@ class Verdicts:
 
     def __init__(self, environment: dict[bytes, bytes]) -> None:
         self._contract = Contract(environment)
-        self._known: dict[bytes, str] = {}
+        self._known: dict[tuple[bytes, bytes], str] = {}
 
     def of(self, event: Event) -> str:
         """One of the words above."""
-        condition = event.condition
-        if b"::AUTH::" in condition and not event.recipient and not condition.endswith(b"missing"):
-            return OTHER  # somebody said who he is
-        if event.reply and condition.startswith(b"Reject"):
-            return _of_reply(condition, event.reply)
-        known = self._known.get(condition)
-        if known is None:
-            if len(self._known) >= KNOWN:
-                self._known.clear()
-            known = self._known[condition] = self._of_condition(condition)
+        reply = event.reply[:1]
+        known = self._known.get((event.condition, reply))
+        if known is not None:
+            return known
+        if b"::AUTH::" in event.condition:
+            named = event.recipient or event.condition.endswith(b"missing")
+            return self._of(event.condition, reply) if named else OTHER  # somebody said who he is
+        if len(self._known) >= KNOWN:
+            self._known.clear()
+        known = self._known[event.condition, reply] = self._of(event.condition, reply)
         return known
+
+    def _of(self, condition: bytes, reply: bytes) -> str:
+        refused = reply and condition.startswith(b"Reject")
+        return _of_reply(condition, reply) if refused else self._of_condition(condition)
 
     def _of_condition(self, condition: bytes) -> str:
         action, kind, what = condition.split(b"::", 2)
@@ -73,5 +78,11 @@ def _of_reply(condition: bytes, reply: bytes) -> str:
 
 def decider(event: Event) -> bytes:
     """Who decided: the checker where it was one, else what of the server, as spamcontrol calls it."""
-    kind, _, what = event.condition.partition(b"::")[2].partition(b"::")
-    return event.info if event.info and what.startswith(b"Extfork_") else kind + b"::" + what
+    name, by_checker = _decider(event.condition)
+    return event.info if event.info and by_checker else name
+
+
+@lru_cache(KNOWN)
+def _decider(condition: bytes) -> tuple[bytes, bool]:
+    kind, _, what = condition.partition(b"::")[2].partition(b"::")
+    return kind + b"::" + what, what.startswith(b"Extfork_")

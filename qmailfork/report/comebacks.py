@@ -40,7 +40,7 @@ class Comebacks:
     def settled(self, key: int, when: int, accepted: bool) -> None:
         """The recipient `key` was accepted, or refused for good."""
         waiting = self._waiting.pop(key)
-        if not waiting:
+        if waiting is None:
             return
         first, checker = waiting
         comeback = self._of(checker)

@@ -4,6 +4,7 @@ from math import exp, log
 
 ROOM = 20_000  # names that one table keeps
 LONGEST = 200  # octets of a name
+TIMES = 1000  # different ones that are kept as they are
 ACCEPTED, REFUSED, DEFERRED = range(3)
 
 Row = list[int]  # accepted, refused, deferred
@@ -24,15 +25,20 @@ class Top:
 
     def add(self, name: bytes, column: int) -> None:
         """Count one."""
-        row = self.rows.get(name)
-        if row is None:
-            if len(name) > LONGEST:
-                name = name[:LONGEST] + b"..."
+        try:
+            self.rows[name][column] += 1
+        except KeyError:
+            self._row(name)[column] += 1
+
+    def _row(self, name: bytes) -> Row:
+        """The row of a name that may be new or too long."""
+        if len(name) > LONGEST:
+            name = name[:LONGEST] + b"..."
+        row = self.rows.setdefault(name, [0, 0, 0])
+        if len(self.rows) > self._room:
+            self._give_up()
             row = self.rows.setdefault(name, [0, 0, 0])
-            if len(self.rows) > self._room:
-                self._give_up()
-                row = self.rows.setdefault(name, [0, 0, 0])
-        row[column] += 1
+        return row
 
     def _give_up(self) -> None:
         ordered = self.ordered()
@@ -52,21 +58,42 @@ class Top:
 
 
 class Times:
-    """Percentiles of any number of times, in the unit they come in, to five per cent."""
+    """Percentiles of any number of times, each at least 0, in the unit they come in, to five per cent."""
 
     _STEP = log(1.05)
 
     def __init__(self) -> None:
-        self.count = 0
-        self.longest = 0.0
+        self._new: dict[float, int] = {}  # how often each came: logs have few digits, so many are equal
         self._buckets: dict[int, int] = {}
+        self._longest = 0.0
 
     def add(self, time: float) -> None:
-        """Count one, at least 0."""
-        self.count += 1
-        self.longest = max(self.longest, time)
-        bucket = int(log(time + 0.05) / self._STEP)  # 0.05: the log says a tenth of a millisecond
-        self._buckets[bucket] = self._buckets.get(bucket, 0) + 1
+        """Count one."""
+        try:
+            self._new[time] += 1
+        except KeyError:
+            self._new[time] = 1
+            if len(self._new) > TIMES:
+                self._sum_up()
+
+    def _sum_up(self) -> None:
+        for time, number in self._new.items():
+            bucket = int(log(time + 0.05) / self._STEP)  # 0.05: the log says a tenth of a millisecond
+            self._buckets[bucket] = self._buckets.get(bucket, 0) + number
+        self._longest = max(self._longest, *self._new, 0.0)
+        self._new.clear()
+
+    @property
+    def count(self) -> int:
+        """How many there were."""
+        self._sum_up()
+        return sum(self._buckets.values())
+
+    @property
+    def longest(self) -> float:
+        """The longest of them."""
+        self._sum_up()
+        return self._longest
 
     def percentile(self, percent: float) -> float | None:
         """The time that `percent` of them do not exceed; None of none."""
@@ -74,5 +101,5 @@ class Times:
         for bucket in sorted(self._buckets):
             left -= self._buckets[bucket]
             if left <= 0:
-                return max(0.0, min(self.longest, round(exp((bucket + 1) * self._STEP) - 0.05, 1)))
+                return max(0.0, min(self._longest, round(exp((bucket + 1) * self._STEP) - 0.05, 1)))
         return None

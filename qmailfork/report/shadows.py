@@ -1,6 +1,6 @@
 """What checkers on trial would have refused, and how much of it looks like mail that is wanted."""
 
-from qmailfork.logs.bounded import Recent
+from qmailfork.logs.bounded import Recent, Seen
 
 OPEN = 10_000  # recipients whose fate is not known yet
 SENDERS = 100_000
@@ -22,7 +22,7 @@ class Shadows:
         self._by_checker: dict[bytes, Shadow] = {}
         self._open: Recent[tuple[int, bytes], list[bytes]] = Recent(OPEN)
         self._objected: Recent[tuple[bytes, bytes], int] = Recent(SENDERS)  # checker, sender
-        self._clean: Recent[int, bool] = Recent(SENDERS)
+        self._clean: Seen[int] = Seen(SENDERS)
 
     def refused(self, number: int, recipient: bytes, checker: bytes) -> None:
         """`checker` would have refused the recipient in the session `number`."""
@@ -32,11 +32,11 @@ class Shadows:
 
     def settled(self, number: int, recipient: bytes, sender: bytes, accepted: bool) -> None:
         """The server has decided."""
-        checkers = self._open.pop((number, recipient))
+        checkers = self._open.pop((number, recipient)) if self._open else None
         if not accepted:
             return
         if checkers is None:
-            self._clean.put(hash(sender), True)
+            self._clean.add(hash(sender))
             return
         for checker in checkers:
             self._of(checker).accepted += 1
@@ -48,7 +48,7 @@ class Shadows:
         for shadow in self._by_checker.values():
             shadow.known = 0
         for (checker, sender), times in self._objected.items():
-            if sender and self._clean.get(hash(sender)):
+            if sender and hash(sender) in self._clean:
                 self._of(checker).known += times
         return self._by_checker
 

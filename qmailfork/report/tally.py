@@ -1,10 +1,12 @@
 """Counts the events of a log."""
 
 import ipaddress
+from collections import defaultdict
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from qmailfork.logs import verdicts
+from qmailfork.logs.jsonlines import Line
 from qmailfork.logs.verdicts import Verdicts, decider
 from qmailfork.programs.journal import Event
 from qmailfork.report.comebacks import Comebacks
@@ -37,7 +39,7 @@ class Tally:
     def __init__(self, environment: dict[bytes, bytes]) -> None:
         self.total: Row = [0, 0, 0]
         self.messages = dict.fromkeys(MESSAGES, 0)
-        self.hours: dict[int, Row] = {}
+        self.hours: dict[int, Row] = defaultdict(lambda: [0, 0, 0])
         self.first = self.last = 0
         self.deciders: dict[bytes, Decider] = {}
         self.recipients, self.senders, self.networks = Top(), Top(), Top()
@@ -47,9 +49,9 @@ class Tally:
     def add(self, when: int, number: int, event: Event) -> None:
         """Count an event that the process `number` logged at `when` (Unix seconds, 0: not known)."""
         verdict = self._verdicts.of(event)
-        if when:
-            self.first = min(self.first, when) if self.first else when
-            self.last = max(self.last, when)
+        self.last = max(self.last, when)
+        if 0 < when < self.first or not self.first:
+            self.first = when
         column = COLUMNS.get(verdict)
         if column is not None:
             self._decided(when, number, event, column)
@@ -66,23 +68,23 @@ class Tally:
         """A recipient, or a command before any."""
         self.total[column] += 1
         if when:
-            self.hours.setdefault(when // HOUR, [0, 0, 0])[column] += 1
+            self.hours[when // HOUR][column] += 1
         where = network(event.ip)
         self.networks.add(where, column)
-        for check in event.checks:
-            self._asked(check)
+        for name, took in event.times() if type(event) is Line else _times(event.checks):
+            self._asked(name, took)
         name = b"" if column == ACCEPTED else self._blame(event, column)
-        if not event.recipient:
+        recipient, sender = event.recipient, event.sender
+        if not recipient:
             return
-        sender = event.sender
-        self.recipients.add(domain(event.recipient), column)
+        self.recipients.add(domain(recipient), column)
         self.senders.add(domain(sender) if sender else b"<>", column)
-        key = hash((where, sender, event.recipient))
+        key = hash((where, sender, recipient))
         if column == DEFERRED:
             self.comebacks.deferred(key, when, name)
         else:
             self.comebacks.settled(key, when, column == ACCEPTED)
-            self.shadows.settled(number, event.recipient, sender, column == ACCEPTED)
+            self.shadows.settled(number, recipient, sender, column == ACCEPTED)
 
     def _blame(self, event: Event, column: int) -> bytes:
         name = self._name(event)
@@ -93,12 +95,11 @@ class Tally:
             one.deferred += 1
         return name
 
-    def _asked(self, check: "Check") -> None:
-        checker, outcome = check
-        one = self._decider(checker.program[:LONGEST])
+    def _asked(self, name: bytes, took: float | None) -> None:
+        one = self.deciders.get(name) or self._decider(name[:LONGEST])
         one.asked += 1
-        if not outcome.cached:
-            one.milliseconds.add(outcome.milliseconds)
+        if took is not None:
+            one.milliseconds.add(took)
 
     def _name(self, event: Event) -> bytes:
         name = decider(event)[:LONGEST]
@@ -113,18 +114,26 @@ class Tally:
         return one
 
 
+def _times(checks: "list[Check]") -> list[tuple[bytes, float | None]]:
+    return [(checker.program, None if end.cached else end.milliseconds) for checker, end in checks]
+
+
 def domain(address: bytes) -> bytes:
     """The domain of an address, in small letters; an address without one is local."""
     _, at, name = address.rpartition(b"@")
     return name.lower() if at else b"(no domain)"
 
 
-@lru_cache(maxsize=100_000)
 def network(ip: bytes) -> bytes:
     """The network that a client's address is counted under: /24, or /48 with IPv6; other words stay as they are."""
-    if b":" not in ip:
-        head, dot, _ = ip.rpartition(b".")
-        return head + b".0/24" if dot else ip
+    if b":" in ip:
+        return _network6(ip)
+    head, dot, _ = ip.rpartition(b".")
+    return head + b".0/24" if dot else ip
+
+
+@lru_cache(maxsize=100_000)
+def _network6(ip: bytes) -> bytes:
     try:
         return str(ipaddress.ip_network((ip.decode(), 48), strict=False)).encode()
     except ValueError:
