@@ -51,10 +51,10 @@ class Session:
     """
 
     __slots__ = (
-        "_arrived", "_at", "_behind", "chunked", "complained", "decided", "deciding", "extended", "facts", "failures",
-        "guarded", "headers", "held", "helo", "lasting", "messages", "owed", "peer", "protocol", "recipients",
-        "recorded", "retired", "screened", "secured", "sender", "settings", "size", "state", "tried", "user",
-        "variables",
+        "_arrived", "_at", "_behind", "_end", "chunked", "complained", "decided", "deciding", "extended", "facts",
+        "failures", "guarded", "headers", "held", "helo", "lasting", "messages", "owed", "peer", "protocol",
+        "recipients", "recorded", "retired", "screened", "secured", "sender", "settings", "size", "state", "tried",
+        "user", "variables",
     )  # fmt: skip
 
     def __init__(self, settings: Settings, peer: Peer) -> None:
@@ -82,6 +82,7 @@ class Session:
         self._arrived = b""
         self._at = 0  # where the next line begins in _arrived
         self._behind = b""  # what arrived, too, and waits for its turn
+        self._end: Gone | Late | None = None  # of the client, once what came before it is read
 
     def line(self) -> "Asking[bytes]":
         """The next command line, without its end (LF, or CR LF). Raises Gone, Late, Overlong."""
@@ -121,13 +122,21 @@ class Session:
 
         Raises Gone, Late.
         """
+        if self._end:
+            raise self._end
         piece = self._arrived[self._at : self._at + most]
         self._at += len(piece)
         lacking = most - len(piece)
         if not lacking or len(piece) > COMMANDS:
             return piece
         self._arrived, self._at = b"", 0
-        block = yield from self.arrival(min(max(lacking, COMMANDS), MESSAGE))  # what follows are commands
+        try:
+            block = yield from self.arrival(min(max(lacking, COMMANDS), MESSAGE))  # what follows are commands
+        except (Gone, Late) as end:
+            if not piece:
+                raise
+            self._end = end  # what came before it counts, as if it had been looked at when it came
+            return piece
         self._arrived = block[lacking:]
         return piece + block[:lacking]
 
