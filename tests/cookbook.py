@@ -80,6 +80,7 @@ class Host:
             "-o qmaild -g nofiles ": "",
             "qmaild": str(os.geteuid()),
             " 0 25": f" 127.0.0.1 {self.port}",
+            " 0 587": f" 127.0.0.1 {self.port}",
             "192.0.2.": "127.0.2.",
             "203.0.113.": "127.0.113.",
             **replaced,
@@ -92,7 +93,8 @@ class Host:
         """What pip would have installed."""
         place = self.root / "usr" / "local" / "bin"
         place.mkdir(parents=True)
-        for file in [*(ROOT / "bin").iterdir(), *(ROOT / "contrib" / "checkers").iterdir()]:
+        contrib = ROOT / "contrib"
+        for file in [*(ROOT / "bin").iterdir(), *(contrib / "checkers").iterdir(), contrib / "checkpassword-file"]:
             (place / file.name).symlink_to(file)
 
     @property
@@ -155,12 +157,16 @@ class Host:
 
     def speak(self, client: Client, lines: str) -> None:
         """Says the C: lines and compares the S: lines."""
+        said = ""
         for line in lines.splitlines():
             who, text = line[:2], self.here(line[3:])
             if who == "C:":
                 client.send(text.encode() + b"\r\n")
+                said = text
                 continue
             heard = client.read_line().decode()
+            if said == "STARTTLS" and heard.startswith("220"):
+                client.start_tls()
             if ID in line:
                 self.id = "".join(AN_ID.findall(heard))
                 text = self.here(line[3:])

@@ -53,6 +53,7 @@ IN_FRONT = "Wrapping an unpatched qmail-smtpd"
 TWO_HOSTS = "Two hosts with one greylist"
 SPAMDYKE = "Moving from spamdyke"
 LIMITS = "Checkers held within limits"
+SUBMISSION = "A submission host"
 PLAIN = [
     "A first MX",
     "Split horizon",
@@ -68,9 +69,9 @@ def test_plain(title: str, lay_out: LayOut) -> None:
 
 
 def test_every_situation_is_tested() -> None:
-    own = [RESTART, IN_FRONT, TWO_HOSTS, SPAMDYKE, LIMITS]
+    own = [RESTART, IN_FRONT, TWO_HOSTS, SPAMDYKE, LIMITS, SUBMISSION]
     assert sorted(SITUATIONS) == sorted(PLAIN + own)
-    assert len(SITUATIONS) == 10
+    assert len(SITUATIONS) == 11
 
 
 def test_a_restart_loses_nothing(lay_out: LayOut) -> None:
@@ -100,6 +101,19 @@ def test_from_spamdyke(lay_out: LayOut) -> None:
         hosts = lay_out(SPAMDYKE)
         hosts["mx"].write("env/XF_NAMESERVER", nameserver.address)
         play(SITUATIONS[SPAMDYKE], hosts)
+
+
+def test_submission(lay_out: LayOut) -> None:
+    hosts = lay_out(SUBMISSION)
+    place = hosts["mx"].root / "etc" / "ssl" / "mx"
+    place.mkdir(parents=True)
+    argv = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+            "-subj", "/CN=mx.joedomain.net"]  # fmt: skip
+    argv += ["-keyout", place / "privkey.pem", "-out", place / "fullchain.pem"]
+    subprocess.run(argv, check=True, capture_output=True)
+    play(SITUATIONS[SUBMISSION], hosts)
+    (message,) = messages(hosts["mx"])
+    assert message.read_text().endswith("Subject: hello\n\nShall we meet?\n")
 
 
 def test_limits(lay_out: LayOut) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from qmailfork.cli import finding, screens, surroundings, words
-from qmailfork.cli.checks import controls, lists, metrics, owner, rules, unit, variables
+from qmailfork.cli.checks import controls, lists, maildir, metrics, owner, rules, unit, variables
 from qmailfork.cli.checks.directory import LEAST_MEMORY, Service
 from qmailfork.cli.checks.started import Unreadable
 from qmailfork.cli.finding import ERROR, WARNING, Finding
@@ -121,7 +121,8 @@ def findings(environment: dict[bytes, bytes], wrapped: Sequence[str] = (), runs:
         settings = config.settings(known, environment)
     except (ControlFault, OSError) as fault:
         why = "every client is told 421 unable to read controls"
-        yield Finding(ERROR, os.fsdecode(home), str(fault), why, "make it readable for the server")
+        what = fault.strerror if isinstance(fault, OSError) and fault.strerror else str(fault)
+        yield Finding(ERROR, os.fsdecode(home), what, why, "make it, or make it readable for the server")
         yield from variables.names(environment, [])
         return
     yield from controls.domains(known)
@@ -132,6 +133,7 @@ def findings(environment: dict[bytes, bytes], wrapped: Sequence[str] = (), runs:
         yield from lists.program("QMAILFORK_CHECKPASSWORD", settings.auth.program[0])
     if not wrapped:
         yield from lists.program("QMAILQUEUE", settings.queue)
+        yield from maildir.findings(environment, settings.queue)
     elif wrapped[0].startswith("/"):
         yield from lists.program("the wrapped smtpd", os.fsencode(wrapped[0]))
 

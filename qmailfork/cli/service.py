@@ -134,7 +134,11 @@ def _counting(address: str, kind: str) -> str:
 
 
 def _fitting(plan: Plan) -> None:
-    """Raises click.UsageError where this supervisor is not for such a service."""
+    """Raises click.UsageError where this supervisor is not for such a service, or nothing can listen there."""
+    try:
+        sockets.resolved(plan.address, plan.port)
+    except sockets.BindFault as fault:
+        raise click.UsageError(f"--address, --port: {fault}") from None
     if plan.supervisor in LISTENERS and plan.kind != LISTENER:
         raise click.UsageError(f"--supervisor {plan.supervisor}: {LISTENERS[plan.supervisor]}; choose --kind listener")
     why = units.unfit(plan) if plan.supervisor == SYSTEMD else ""

@@ -1,6 +1,6 @@
 """One session: what the client has said so far, what it sent and has yet to hear."""
 
-from qmailfork.conversation.requests import Exchange, Note
+from qmailfork.conversation.requests import Exchange, Note, Wait
 from qmailfork.conversation.settings import Settings
 from qmailfork.programs import events
 from qmailfork.programs.journal import Event, clean
@@ -51,9 +51,10 @@ class Session:
     """
 
     __slots__ = (
-        "_arrived", "_at", "chunked", "complained", "decided", "deciding", "extended", "facts", "failures", "guarded",
-        "headers", "held", "helo", "lasting", "messages", "owed", "peer", "protocol", "recipients", "recorded",
-        "retired", "screened", "secured", "sender", "settings", "size", "state", "tried", "user", "variables",
+        "_arrived", "_at", "_behind", "_end", "chunked", "complained", "decided", "deciding", "extended", "facts",
+        "failures", "guarded", "headers", "held", "helo", "lasting", "messages", "owed", "peer", "protocol",
+        "recipients", "recorded", "retired", "screened", "secured", "sender", "settings", "size", "state", "tried",
+        "user", "variables",
     )  # fmt: skip
 
     def __init__(self, settings: Settings, peer: Peer) -> None:
@@ -80,6 +81,8 @@ class Session:
         self.held: dict[bytes, bytes] = {}
         self._arrived = b""
         self._at = 0  # where the next line begins in _arrived
+        self._behind = b""  # what arrived, too, and waits for its turn
+        self._end: Gone | Late | None = None  # of the client, once what came before it is read
 
     def line(self) -> "Asking[bytes]":
         """The next command line, without its end (LF, or CR LF). Raises Gone, Late, Overlong."""
@@ -119,24 +122,36 @@ class Session:
 
         Raises Gone, Late.
         """
+        if self._end:
+            raise self._end
         piece = self._arrived[self._at : self._at + most]
         self._at += len(piece)
         lacking = most - len(piece)
         if not lacking or len(piece) > COMMANDS:
             return piece
         self._arrived, self._at = b"", 0
-        block = yield from self.arrival(min(max(lacking, COMMANDS), MESSAGE))  # what follows are commands
+        try:
+            block = yield from self.arrival(min(max(lacking, COMMANDS), MESSAGE))  # what follows are commands
+        except (Gone, Late) as end:
+            if not piece:
+                raise
+            self._end = end  # what came before it counts, as if it had been looked at when it came
+            return piece
         self._arrived = block[lacking:]
         return piece + block[:lacking]
 
     def put_back(self, block: bytes) -> None:
-        """`block` was read with block() but is not of the message."""
-        self._arrived, self._at = block, 0
+        """`block` was read with block() but is not of the message. It may hold more commands than one turn is for."""
+        self._arrived, self._behind, self._at = block[:COMMANDS], block[COMMANDS:] + self._behind, 0
 
     def arrival(self, most: int) -> "Asking[bytes]":
         """Send what is owed and wait for more, at the `most` so many octets. Raises Gone, Late."""
         reply = b"".join(self.owed)
         self.owed.clear()
+        if self._behind:
+            yield Wait(reply, 0.0)
+            block, self._behind = self._behind[:most], self._behind[most:]
+            return block
         block = yield Exchange(reply, self.settings.seconds, most)
         if block is None:
             raise Late
@@ -158,8 +173,8 @@ class Session:
 
     def restart(self) -> int:
         """Forget all that was said in plain (RFC 3207 section 4.2): how many octets came that were not read yet."""
-        unread = len(self._arrived) - self._at
-        self._arrived, self._at = b"", 0
+        unread = len(self._arrived) - self._at + len(self._behind)
+        self._arrived, self._behind, self._at = b"", b"", 0
         self.state, self.helo, self.extended, self.held = FRESH, None, False, {}
         self.sender, self.recipients, self.headers = b"", [], []
         return unread

@@ -134,18 +134,20 @@ class Driver:
         return self._answers[type(request)](request)
 
     def _exchange(self, request: requests.Exchange) -> bytes | None:
-        if request.reply:
-            sent = self._send(request.reply, request.seconds)
-            # from the hand-over of an envelope to its reply, SIGTERM would make the client send it again
-            signals.pthread_sigmask(signals.SIG_UNBLOCK, TERM)
-            if not sent:
-                return b""
+        if request.reply and not self._answer(request.reply, request.seconds):
+            return b""
         if self._secure:
             return self._secure.receive(request.most, request.seconds)
         return _receive(request.most, request.seconds)
 
+    def _answer(self, reply: bytes, seconds: float) -> bool:
+        sent = self._send(reply, seconds)
+        # from the hand-over of an envelope to its reply, SIGTERM would make the client send it again
+        signals.pthread_sigmask(signals.SIG_UNBLOCK, TERM)
+        return sent
+
     def _wait(self, request: requests.Wait) -> None:
-        if self._send(request.reply, config.SECONDS):
+        if self._answer(request.reply, config.SECONDS):
             sleep(request.seconds)
 
     def _send(self, reply: bytes, seconds: float) -> bool:
@@ -156,7 +158,7 @@ class Driver:
         sent = self._send(reply, seconds)
         if self._secure:
             _send(self._secure.farewell(), seconds)
-        if reply and sent and _ready(IN, select.POLLIN, 0.0):
+        if reply and sent and _receive(AT_ONCE, 0.0):
             from qmailfork.system import parting  # noqa: PLC0415  # most clients say nothing behind QUIT
 
             parting.hear_out(IN, OUT)

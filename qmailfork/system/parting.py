@@ -37,9 +37,9 @@ def hears_the_end(source: int) -> bool:
 
 
 def hear_out(source: int, sink: int) -> None:
-    """Drop what the client sends on `source`, which can be read, until it ends; on a descriptor that may block."""
+    """Drop what the client still sends on `source`, a descriptor that may block, until it ends."""
     try:
-        if not posix.read(source, AT_ONCE) or not _ended(sink):
+        if not _ended(sink):
             return
         until, poll = monotonic() + SECONDS, select.poll()
         poll.register(source, select.POLLIN)

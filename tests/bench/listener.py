@@ -34,9 +34,10 @@ def environment(place: Place) -> dict[str, str]:
 
 
 @contextmanager
-def warm(place: Place, *options: str) -> Iterator[Server]:
+def warm(place: Place, *options: str, **more: str) -> Iterator[Server]:
+    """`qmailfork listen` with these options and `more` in its environment."""
     argv = [*PYTHON, *qmailfork("listen", "-1", *NAMES, "-c", "200", *options, "127.0.0.1", "0")[1:]]
-    with listening(argv, environment(place), place.path / "log", "127.0.0.1") as server:
+    with listening(argv, {**environment(place), **more}, place.path / "log", "127.0.0.1") as server:
         yield server
 
 
@@ -60,13 +61,16 @@ def handed_off(place: Place) -> Iterator[Server]:
             yield server
 
 
-def send(server: Server, sessions: int, messages: int, octets: int = 2000) -> float:
-    """Seconds for each of so many messages, each on a connection of its own, so many at a time."""
+def send(server: Server, sessions: int, messages: int, octets: int = 2000, seconds: float = 300) -> float:
+    """Seconds for each of so many messages, each on a connection of its own, so many at a time.
+
+    Raises subprocess.SubprocessError where one is not taken, or it takes more than `seconds` in all.
+    """
     began = time.perf_counter()
     subprocess.run(
         [str(SOURCE), "-s", str(sessions), "-m", str(messages), "-l", str(octets), "-f", "a@example.net",
          "-t", "joe@joedomain.net", f"127.0.0.1:{server.port}"],
-        check=True, capture_output=True, timeout=300,
+        check=True, capture_output=True, timeout=seconds,
     )  # fmt: skip
     return (time.perf_counter() - began) / messages
 

@@ -13,13 +13,15 @@ from pathlib import Path
 import pytest
 
 from tests.supervisors import open_directory
-from tests.support import ROOT, QmailHome, qmailfork
+from tests.support import ROOT, QmailHome, build_handoff, qmailfork
 
 ROOTS = os.getuid() == 0
+PROGRAMS = Path(sys.executable).parent
 CLASSIC = """#!/bin/sh
 QMAILDUID=`id -u root`
 NOFILESGID=`id -g root`
 export QMAILHOME={home}
+export PATH={programs}:/usr/local/bin:/usr/bin:/bin
 exec envdir ./env /usr/bin/softlimit -m {memory} \\
   tcpserver -v -R -l 0 -x tcp.smtp.cdb -c 20 \\
   -u "$QMAILDUID" -g "$NOFILESGID" 0 smtp qmailfork-smtpd 2>&1
@@ -67,7 +69,7 @@ def written(tmp_path: Path, home: QmailHome) -> Callable[..., Checked]:
     def write(*words: str) -> Checked:
         directory = tmp_path / "smtpd"
         argv = qmailfork("service", str(directory), "--yes", "--home", str(home.path), "--user", "", *words)
-        environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+        environment = os.environ | {"PATH": f"{PROGRAMS}:{os.environ['PATH']}"}
         done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
         assert (directory / "run").exists(), done.stderr
         return Checked(directory)
@@ -79,7 +81,7 @@ def written(tmp_path: Path, home: QmailHome) -> Callable[..., Checked]:
 def classic(tmp_path: Path, home: QmailHome) -> Checked:
     """A service directory as it is found in the field."""
     service = Checked(tmp_path / "classic")
-    service.put("run", CLASSIC.format(home=home.path, memory=80000000))
+    service.put("run", CLASSIC.format(home=home.path, programs=PROGRAMS, memory=80000000))
     service.put("env/SMTPEXTFORK", "fakes/exit 0\n")
     service.put("env/SMTPEXTFORKFAIL", "defer\n")
     service.rules('127.:allow,RELAYCLIENT=""\n:allow\n')
@@ -88,7 +90,10 @@ def classic(tmp_path: Path, home: QmailHome) -> Checked:
 
 @pytest.mark.parametrize("kind", ["stdio", "listener", "handoff"])
 @pytest.mark.parametrize("supervisor", ["daemontools", "runit", "s6"])
-def test_nothing_is_wrong_with_what_we_write(written: Callable[..., Checked], supervisor: str, kind: str) -> None:
+def test_nothing_is_wrong_with_what_we_write(
+    written: Callable[..., Checked], home: QmailHome, supervisor: str, kind: str
+) -> None:
+    build_handoff(home.path)
     assert written("--supervisor", supervisor, "--kind", kind).found() == []
 
 
@@ -103,6 +108,20 @@ def test_service_hands_over_to_check(written: Callable[..., Checked]) -> None:
 
 def test_nothing_is_wrong_with_a_classic(classic: Checked) -> None:
     assert classic.found() == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "what"),
+    [
+        (" tcpserver ", " tcpsrever ", "tcpsrever is not in PATH"),
+        ("/usr/bin/softlimit", "/usr/bin/sotflimit", "/usr/bin/sotflimit is not there"),
+        (" qmailfork-smtpd ", " ./qmailfork-smtpd ", "./qmailfork-smtpd is not there"),
+        (f"{PROGRAMS}:", "", "qmailfork-smtpd is not in PATH (/usr/local/bin:/usr/bin:/bin)"),
+    ],
+)
+def test_a_program_that_is_missing(classic: Checked, old: str, new: str, what: str) -> None:
+    classic.put("run", (classic.directory / "run").read_text().replace(old, new))
+    assert ("run", what) in [(where, said[: len(what)]) for where, said in classic.said()]
 
 
 @pytest.mark.parametrize(
@@ -294,6 +313,7 @@ def test_contrib_service(tmp_path: Path, home: QmailHome) -> None:
         shutil.copytree(ROOT / "contrib" / name, service.directory)
         run = service.directory / "run"
         text = run.read_text().replace("QMAILHOME=/var/qmail", f"QMAILHOME={home.path}")
+        text = text.replace("PATH=/usr/local/bin:", f"PATH={PROGRAMS}:")
         run.write_text(text.replace("user=qmaild", "user="))
         service.rules((service.directory / "tcp.smtp").read_text())
         assert service.found() == []

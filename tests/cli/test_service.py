@@ -176,6 +176,19 @@ def test_a_wrong_command_line_is_not_tried_for_ever(place: Place) -> None:
         wait_for(lambda: "down" in services.state("smtpd") and "exitcode 100" in services.state("smtpd"), what="an end")
 
 
+def test_a_maildir_that_is_still_to_be_made(place: Place) -> None:
+    """The commands that it tells make it; check misses it before."""
+    later = place.path / "later on"
+    told = json.loads(place.call("smtpd", "--kind", "stdio", "--maildir", str(later), "--json").stdout)
+    words = qmailfork("check", "--json", str(place.path / "smtpd"))
+    found = json.loads(subprocess.run(words, capture_output=True, text=True, check=False).stdout)
+    assert [one["what"] for one in found] == [f"{later}/tmp is not there, or not for this user"]
+    assert found[0]["where"] == f"{place.path}/smtpd/env/QMAILFORK_MAILDIR"
+    for command in told["next"][:-3]:
+        subprocess.run(["sh", "-c", command], check=True)
+    assert subprocess.run(words, capture_output=True, text=True, check=False).stdout == "[]\n"
+
+
 def test_nothing_is_overwritten(place: Place) -> None:
     directory = place.write("--supervisor", "runit")
     rules = directory / "tcp.smtp"
@@ -214,6 +227,9 @@ def test_what_is_missing_is_said(place: Place) -> None:
         (["--kind", "handoff", "--wrap", "/bin/x"], "--wrap: no hand-off"),
         (["--kind", "listener", "--metrics", "9100"], "--metrics: 9100: neither unix:PATH nor HOST:PORT"),
         (["--kind", "stdio", "--metrics", "127.0.0.1:9100"], "--metrics: only a listener counts"),
+        (["--port", "99999"], "--address, --port: 127.0.0.1 99999: no such port"),
+        (["--port", "smpt"], "--address, --port: 127.0.0.1 smpt: "),
+        (["--address", "300.1.1.1"], "--address, --port: 300.1.1.1 "),
         (["--checkers", "/a\n/b"], "--checkers: control characters"),
     ],
 )

@@ -17,8 +17,8 @@ import pytest
 from qmailfork.cli.services import sandbox
 from qmailfork.cli.services.plan import Plan
 from tests.cli.test_service import Place
-from tests.supervisors import handoff_built, open_directory
-from tests.support import FAKES, qmailfork, wait_for
+from tests.supervisors import open_directory
+from tests.support import FAKES, build_handoff, qmailfork, wait_for
 from tests.units import Unit
 
 SYSTEMD = ("--supervisor", "systemd", "--kind")
@@ -29,8 +29,7 @@ AS_ROOT = pytest.mark.skipif(os.getuid() != 0, reason="only root can become some
 @pytest.fixture
 def place() -> Iterator[Place]:
     with open_directory() as path:
-        (path / "bin").mkdir()
-        handoff_built(path / "bin")
+        build_handoff(path)
         yield Place(path)
 
 

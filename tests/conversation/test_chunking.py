@@ -35,6 +35,8 @@ def test_it_is_queued_with_its_envelope() -> None:
         ([None], b"451 timeout (#4.4.2)"),
         ([b"BDAT 5 LAST\r\nb", None], b"451 timeout (#4.4.2)"),
         ([b"BDAT 2 LAST\r\nb\n", b""], b"451 See https://cr.yp.to/docs/smtplf.html."),
+        ([b"BDAT 5 LAST\r\nb\n", b""], b"451 See https://cr.yp.to/docs/smtplf.html."),
+        ([b"BDAT 5 LAST\r\nb\n", None], b"451 See https://cr.yp.to/docs/smtplf.html."),
         ([b"BDAT\r\n", b""], b"501 syntax error in BDAT, closing connection (#5.5.4)"),
         ([b"RSET\r\nNOOP\r\n", b""], OK.strip()),
         ([b"EHLO x\r\nNOOP\r\n", b""], OK.strip()),

@@ -79,3 +79,12 @@ def test_no_end(name: str, wrapped: bool, tmp_path: Path) -> None:
         tracemalloc.stop()
     assert left == [0]  # it was told everything
     assert peak < 0.6 * TIMES * len(again)  # and does not keep it
+
+
+@pytest.mark.parametrize(("verb", "message"), [(b"DATA", b"x\r\n.\r\n"), (b"BDAT 3 LAST", b"x\r\n")])
+def test_what_comes_behind_a_message_leaves_others_their_turn(verb: bytes, message: bytes, tmp_path: Path) -> None:
+    (place,) = [place for place in sites.read(tmp_path) if place.name == "extensions"]
+    arrivals = [BEGIN + verb + b"\r\n", message + b"NOOP\r\n" * 10000]
+    went = Carried(4, arrivals).drive(converse(*place.session({})))
+    assert b"".join(went.said).count(b"250 ok") > 10000
+    assert max(map(len, went.said)) < 2000

@@ -250,3 +250,13 @@ def test_with_few_descriptors_it_says_what_it_cannot_do(home: QmailHome, limit: 
     queued = done.output.count(b" qp ")
     assert len(home.messages()) == queued
     assert any("Too?many?open?files" in line or "Extfork_Exec" in line for line in done.log) == (queued == 0)
+
+
+def test_sigterm_while_a_client_waits_behind_its_message(home: QmailHome) -> None:
+    message = b"MAIL FROM:<a@example.net>\r\nRCPT TO:<joe@joedomain.net>\r\nDATA\r\nx\r\n.\r\n"
+    with talking(home, TARPITCOUNT="2", TARPITDELAY="900") as talk:
+        talk.client.send(message + b"MAIL FROM:<a@example.net>\r\n" + b"RCPT TO:<joe@joedomain.net>\r\n" * 2)
+        for _ in range(6):
+            assert talk.client.reply()[0][:1] in (b"2", b"3")
+        assert terminate(talk) == 1
+    assert len(home.messages()) == 1

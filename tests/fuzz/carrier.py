@@ -100,7 +100,8 @@ class Carried:
         assert proof
         assert not rest
         self.done.append(("secret", request.secret))
-        self.secrets.append(proof)
+        if proof not in user:
+            self.secrets.append(proof)
         return self._program(request)
 
     def _consult(self, request: requests.Consult) -> Outcome:

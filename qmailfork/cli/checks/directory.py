@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from qmailfork.cli.checks import started, unit
+from qmailfork.cli.checks import programs, started, unit
 from qmailfork.cli.checks.chain import LISTEN, Chain
 from qmailfork.cli.finding import ERROR, WARNING, Finding
 from qmailfork.conversation.settings import ControlFault
@@ -60,6 +60,7 @@ class Service:
             what = f"what is behind {chain.stopped_at!r} cannot be read" if chain.stopped_at else "it runs no server"
             why = "neither qmailfork-smtpd nor qmailfork listen was found; what follows may be wrong"
             yield Finding(WARNING, run, what, why, "check the env-dir with --env-dir, and the rules with --rules")
+        yield from programs.findings(self.directory, run, self.script, chain)
         for program, octets in [*chain.limits, *unit.limits(self.script)]:
             if octets < LEAST.get(chain.server, LEAST_MEMORY):
                 what, least = f"{program} {octets} is little for Python", LEAST.get(chain.server, LEAST_MEMORY)

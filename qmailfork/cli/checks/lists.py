@@ -64,12 +64,14 @@ def _resident(name: str, entry: verdict.Checker) -> Iterator[Finding]:
 def program(name: str, path: bytes) -> Iterator[Finding]:
     """A program that the server would start: `path` as it stands in the variable `name`."""
     shown = words.shown(path)
+    leads = os.path.realpath(path)
+    where = f" (a link to {words.shown(leads)})" if os.path.islink(path) else ""
     why = "it counts as a checker that failed" if name in (*LISTS, FENCE) else "it cannot be run"
     if not os.path.exists(path):
         mend = "name one that is, or open its directories to this user"
         if not path.startswith(b"/"):
             mend = "a relative path begins at qmail's home, and PATH is not looked at"
-        yield Finding(ERROR, name, f"{shown} is not there, or not for this user", why, mend)
+        yield Finding(ERROR, name, f"{shown}{where} is not there, or not for this user", why, mend)
     elif not (os.path.isfile(path) and os.access(path, os.X_OK)):
         yield Finding(ERROR, name, f"{shown} may not be executed by this user", why, f"chmod +x {shown}")
     else:

@@ -7,6 +7,7 @@ import shutil
 import sys
 
 from qmailfork.cli import metering
+from qmailfork.cli.checks import maildir
 from qmailfork.cli.services import rcscript, units
 from qmailfork.cli.services.plan import HANDOFF, LISTENER, Plan
 from qmailfork.cli.services.supervisors import PACKAGES, RC, SUPERVISORS, SYSTEMD
@@ -69,10 +70,10 @@ def _is_user(name: str) -> bool:
 def following(plan: Plan, compiled: bool) -> list[str]:
     """Commands, in their order, that bring the service up."""
     quoted = shlex.quote(plan.directory)
-    commands = [*_controls(plan), *_logins(plan)]
+    commands = [*_controls(plan), *_maildir(plan), *_logins(plan)]
     if not compiled:
         commands.append(f"make -C {quoted}")
-    commands.append(f"qmailfork check {quoted}")
+    commands.append(f"{_own(plan)} check {quoted}")
     if plan.supervisor == SYSTEMD:
         paths = units.names(plan)
         names = " ".join(map(os.path.basename, paths))
@@ -107,6 +108,21 @@ def _controls(plan: Plan) -> list[str]:
     commands = [f"echo {words} > {shlex.quote(f'{control}/{name}')}" for name, words in wanted.items()
                 if not os.path.exists(f"{control}/{name}")]  # fmt: skip
     return commands if os.path.isdir(control) or not commands else [f"mkdir -p {shlex.quote(control)}", *commands]
+
+
+def _own(plan: Plan) -> str:
+    """qmailfork, as a shell finds it here."""
+    return "qmailfork" if shutil.which("qmailfork") else shlex.quote(f"{plan.programs[0]}/qmailfork")
+
+
+def _maildir(plan: Plan) -> list[str]:
+    """A Maildir for the user who serves, where it is missing."""
+    path = plan.variables.get("QMAILFORK_MAILDIR", "")
+    if not path or os.path.isdir(f"{path}/new"):
+        return []
+    quoted = shlex.quote(path)
+    owned = [f"chown -R {shlex.quote(plan.user)} {quoted}"] if plan.user else []
+    return [maildir.making(quoted), *owned]
 
 
 def _logins(plan: Plan) -> list[str]:
