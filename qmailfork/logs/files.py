@@ -65,7 +65,11 @@ def blocks(path: str, progress: Callable[[int], object]) -> Iterator[bytes]:
             yield from _counted(_plain(path, raw), raw, progress)
     except _faults() as fault:
         reason = fault.strerror if isinstance(fault, OSError) and fault.strerror else f"damaged or cut short: {fault}"
-        raise Unreadable(f"{'standard input' if path == STDIN else path}: {reason}") from None
+        raise Unreadable(f"{_called(path)}: {reason}") from None
+
+
+def _called(path: str) -> str:
+    return "standard input" if path == STDIN else path
 
 
 class Lines:
@@ -125,7 +129,7 @@ def _zstandard(path: str, raw: io.BufferedReader) -> io.BufferedIOBase:
     try:
         import zstandard  # noqa: PLC0415  # an extra
     except ImportError:
-        raise Unreadable(f"{path}: compressed by zstd, and the library zstandard is not installed") from None
+        raise Unreadable(f"{_called(path)}: compressed by zstd, and the library zstandard is not installed") from None
     decompressor: Any = zstandard.ZstdDecompressor()
     reader: io.BufferedIOBase = decompressor.stream_reader(raw, read_across_frames=True)
     return reader
