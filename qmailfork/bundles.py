@@ -6,7 +6,7 @@ import posix
 import sys
 from types import CodeType
 
-from qmailfork.quickstart import stamp
+from qmailfork.quickstart import ME, stamp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +21,9 @@ def write(descriptor: int, draft: str, path: str) -> None:
     del modules[__name__]
     sources = {name: str(module.__file__) for name, module in modules.items()}
     try:
-        data = marshal.dumps({name: _entry(source) for name, source in sources.items()})
+        entries = {name: _entry(source) for name, source in sources.items()}
+        place, _, _, code = entries[ME]
+        data = marshal.dumps((place, code, entries))
         if posix.write(descriptor, data) < len(data):
             raise OSError  # a full disk
         posix.close(descriptor)

@@ -1,11 +1,13 @@
-"""One file with the compiled modules of a program, beside those that Python keeps for each.
+"""The start of a program, from one file with its compiled modules, beside those that Python keeps for each.
 
 Finding, reading and checking thirty small files costs a session under tcpserver more than the session itself. The
-bundle is a marshalled dictionary, written by the first run that may write to __pycache__. Each module in it, this one
-too, is used as long as its source is the one that was compiled; whatever is not as expected is left to the import
-system, and the bundle written anew.
+bundle is marshalled: the place and the code of this module, which bin/qmailfork-smtpd runs, and all modules by their
+names. The first run that may write to __pycache__ writes it. Each module in it, this one too, is used as long as its
+source is the one that was compiled; whatever is not as expected is left to the import system, and the bundle written
+anew.
 """
 
+import gc
 import posix
 import sys
 from _frozen_importlib import ModuleSpec
@@ -16,6 +18,10 @@ if TYPE_CHECKING:
 
     Stamp = tuple[int, int]
     Bundle = dict[str, tuple[str, bool, Stamp, CodeType]]  # name → source, is a package, its stamp, code
+
+
+ME = "qmailfork.quickstart"  # which __name__ is not where the bundle's code is run
+PROGRAMS = {"qmailfork-smtpd": "qmailfork.drivers.stdio", "qmailfork-queue": "qmailfork.drivers.embedded_queue"}
 
 
 class Importer:
@@ -56,17 +62,33 @@ def stamp(source: str) -> "Stamp | None":
     return stat.st_mtime_ns, stat.st_size
 
 
-def start(path: str, bundle: "Bundle", module: str) -> "ModuleType":
-    """Import `module` with the `bundle` that was read from `path`; empty where there is none."""
+def run(program: str, bundle: "Bundle") -> None:
+    """Be the `program`, with the modules of its `bundle`; empty where there is none. Does not return."""
+    if program == "qmailfork":
+        operate()
     importer = Importer(bundle)
-    importer.find_spec(__name__)  # is this module itself the one of its source?
+    importer.find_spec(ME)  # is this module itself the one of its source?
     sys.meta_path.insert(0, importer)
-    main: ModuleType = __import__(module, fromlist=["main"])
+    module = __import__(PROGRAMS[program], fromlist=["main"])
     if importer.stale:
         sys.meta_path.remove(importer)
-        __import__(__name__)  # from its source, where the bundle's own code was run
-        renew(path)
-    return main
+        own = __import__(ME, fromlist=["renew"])  # from its source, where the bundle's own code was run
+        directory = str(own.__file__).rpartition("/")[0]
+        own.renew(f"{directory}/__pycache__/{program}.{sys.implementation.cache_tag}.bundle")
+    gc.freeze()
+    gc.enable()
+    posix._exit(module.main())
+
+
+def operate() -> None:
+    """Be the operator's command, which needs its libraries. Does not return."""
+    gc.enable()
+    __import__("site").main()
+    try:
+        from qmailfork.cli import main  # noqa: PLC0415  # not for a session
+    except ModuleNotFoundError as fault:
+        sys.exit(f"qmailfork: {fault} for {sys.executable}: pip install qmailfork brings what it needs")
+    sys.exit(main.main())
 
 
 def renew(path: str) -> None:

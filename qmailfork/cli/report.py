@@ -105,4 +105,3 @@ def _show(told: Any, width: int | None) -> None:
     except BrokenPipeError:  # a pager that was left
         sys.stderr.close()
         sys.exit(0)
-

@@ -94,9 +94,7 @@ class Wait:
         self._watch.close()
 
 
-def outcome(
-    pid: int, pipe: int, seconds: float | None, keep: int, began: float, held: tuple[int, ...] = ()
-) -> Outcome:
+def outcome(pid: int, pipe: int, seconds: float | None, keep: int, began: float, held: tuple[int, ...] = ()) -> Outcome:
     """Wait for the program `pid`, which writes to `pipe`, and say how it ended.
 
     It ends when its own process does, whoever else holds the pipe. At the end of `seconds` (None: no limit) its group

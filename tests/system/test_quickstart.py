@@ -46,7 +46,15 @@ def noop(tree: Path, home: QmailHome, command: list[str] | None = None) -> bytes
 
 
 def read(bundle: Path) -> dict[str, tuple[str, bool, tuple[int, int], CodeType]]:
-    return marshal.loads(bundle.read_bytes())
+    place, _, modules = marshal.loads(bundle.read_bytes())
+    assert place == modules["qmailfork.quickstart"][0]
+    return modules
+
+
+def dumped(modules: dict[str, tuple[str, bool, tuple[int, int], CodeType]]) -> bytes:
+    """A bundle of these."""
+    place, _, _, code = modules["qmailfork.quickstart"]
+    return marshal.dumps((place, code, modules))
 
 
 def reworded(tree: Path) -> bytes:
@@ -56,7 +64,7 @@ def reworded(tree: Path) -> bytes:
     text = Path(source).read_text() + f"\nOK = {OTHER!r}\n"
     code = compile(text, source, "exec", dont_inherit=True, optimize=2)
     bundle["qmailfork.smtp.replies"] = (source, package, stamp, code)
-    return marshal.dumps(bundle)
+    return dumped(bundle)
 
 
 def rewrite(file: Path, old: str, new: str) -> None:
@@ -92,14 +100,14 @@ def test_a_source_of_another_time_alone_counts_as_changed(tree: Path, home: Qmai
 def test_a_change_of_the_loader_itself_is_seen(tree: Path, home: QmailHome) -> None:
     noop(tree, home)
     source = tree / "qmailfork" / "quickstart.py"
-    rewrite(source, '"""One file', '"""One single file')
+    rewrite(source, '"""The start', '"""The quick start')
     noop(tree, home)
     stat = source.stat()
     assert read(bundle_of(tree))["qmailfork.quickstart"][2] == (stat.st_mtime_ns, stat.st_size)
 
 
 def broken(whole: bytes) -> dict[str, bytes]:
-    entry = marshal.loads(whole)["qmailfork.quickstart"]
+    place, code, _ = marshal.loads(whole)
     return {
         "empty": b"",
         **{f"cut at {part}": whole[: int(len(whole) * part)] for part in (0.01, 0.1, 0.5, 0.9, 0.99)},
@@ -108,14 +116,14 @@ def broken(whole: bytes) -> dict[str, bytes]:
         "a number": marshal.dumps(7),
         "a list": marshal.dumps([1, 2]),
         "nothing": marshal.dumps(None),
-        "an empty one": marshal.dumps({}),
-        "short entries": marshal.dumps({"qmailfork.quickstart": ()}),
-        "no code": marshal.dumps({"qmailfork.quickstart": (*entry[:3], None)}),
-        "the loader alone": marshal.dumps({"qmailfork.quickstart": entry}),
+        "an empty one": marshal.dumps((place, code, {})),
+        "a short one": marshal.dumps((place, code)),
+        "a dictionary": marshal.dumps({"qmailfork.quickstart": (place, False, (0, 0), code)}),
+        "no code": marshal.dumps((place, None, {})),
     }
 
 
-BROKEN = broken(marshal.dumps({"qmailfork.quickstart": ("", False, (0, 0), compile("", "x", "exec"))}))
+BROKEN = broken(marshal.dumps(("", compile("", "x", "exec"), {})))
 
 
 @pytest.mark.parametrize("how", BROKEN)
