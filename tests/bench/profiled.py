@@ -15,8 +15,8 @@ from tests.support import PYTHON, ROOT, smtpd
 AT_ONCE = 10
 TICK = 1 / os.sysconf("SC_CLK_TCK")  # seconds
 SCRIPT = ROOT / "bin" / "qmailfork-smtpd"
-READ, IMPORTED = "module = start(", "posix._exit(module.main())"  # lines before which that much is done
-
+LAST = "run(program, modules)\n"  # of the script: before it the bundle is read
+IMPORT = "sys.meta_path.insert(0, Importer(modules))\n__import__('qmailfork.drivers.stdio')"  # what it begins with
 LEAVE = "import posix; posix._exit(0)"  # as a session ends: without taking anything down
 
 
@@ -91,7 +91,8 @@ def of_sessions(bare: Shares, checked: Shares) -> str:
 def start(here: Place) -> list[float]:
     """Seconds of processor time: of no program, Python, our script up to each of its stages, a whole session."""
     text, env, quit_file = SCRIPT.read_text(), here.environment(), here.said("quit", b"QUIT\r\n")
-    cuts = [f"__file__ = {str(SCRIPT)!r}\n{text[: text.index(line)]}\n{LEAVE}" for line in (READ, IMPORTED)]
+    begun = f"__file__ = {str(SCRIPT)!r}\n{text[: text.index(LAST)]}"
+    cuts = [f"{begun}\n{LEAVE}", f"{begun}\n{IMPORT}\n{LEAVE}"]
     programs = [[here.program("pass")], [*PYTHON, "-c", LEAVE], *([*PYTHON, "-c", cut] for cut in cuts), smtpd()]
     for argv in programs:
         timed(argv, env, quit_file)  # the bundle is written by now
