@@ -3,6 +3,7 @@
 import dataclasses
 import gc
 import json
+import os
 import sys
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
@@ -56,6 +57,7 @@ def report(logs: tuple[str, ...], as_json: bool, **given: Any) -> None:
 
 
 def _counted(logs: tuple[str, ...], given: dict[str, Any]) -> "tuple[Tally, Counts]":
+    from qmailfork.logs.ahead import WORTH, Ahead  # noqa: PLC0415
     from qmailfork.logs.reader import Reader  # noqa: PLC0415
     from qmailfork.report.tally import Tally  # noqa: PLC0415
 
@@ -67,11 +69,15 @@ def _counted(logs: tuple[str, ...], given: dict[str, Any]) -> "tuple[Tally, Coun
     except files.Unreadable as fault:
         click.echo(f"qmailfork report: {fault}", err=True)
         sys.exit(UNREADABLE)
+    beside = reader.size > WORTH and (os.cpu_count() or 1) > 1
     gc.disable()  # events come by the million, and none of them is a cycle
     add = tally.add
-    with progress(reader) as told:
-        for when, number, event in told:
-            add(when, number, event)
+    try:
+        with progress(Ahead(reader) if beside else reader) as told:
+            for when, number, event in told:
+                add(when, number, event)
+    except files.Unreadable as fault:
+        reader.counts.faults.append(str(fault))
     return tally, reader.counts
 
 
