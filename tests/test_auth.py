@@ -7,10 +7,10 @@ import smtplib
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
 import pytest
 
+from tests.faults.processes import environments_and_arguments
 from tests.registry import OURS
 from tests.servers import Driver, Talk
 from tests.smtpclient import Client
@@ -113,23 +113,13 @@ def test_a_program_behind_the_program(driver: Driver, home: QmailHome) -> None:
             assert talk.client.command(f"AUTH PLAIN {PLAIN}") == reply
 
 
-def processes() -> Iterator[bytes]:
-    """The environments and arguments of all processes."""
-    for file in ("environ", "cmdline"):
-        for place in Path("/proc").glob(f"[0-9]*/{file}"):
-            try:
-                yield place.read_bytes()
-            except OSError:  # it has ended
-                continue
-
-
 @pytest.mark.parametrize("style", ["spamcontrol", "qmail-ldap", "json"])
 def test_a_password_is_nowhere_else(driver: Driver, home: QmailHome, style: str) -> None:
     secrets = [b"unheard-of", HANG.encode(), b"dW5oZWFyZC1vZg=="]
     with session(driver, home, QMAILFORK_LOG=style, LOGLEVEL="4") as talk:
         talk.client.send(f"AUTH PLAIN {HANG}\r\n".encode())
         wait_for(lambda: (home.path / "told").exists() and len(told(home)) == 4, what="the program to read")
-        found = list(processes())
+        found = list(environments_and_arguments())
         assert any(b"fakes/checkpassword" in text for text in found)
         assert not [text for text in found if any(secret in text for secret in secrets)]
         (home.path / "told.go").touch()

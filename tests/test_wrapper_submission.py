@@ -8,10 +8,10 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
 
 import pytest
 
+from tests.faults.processes import environments_and_arguments
 from tests.servers import REFERENCE, in_namespace, reference_there
 from tests.sessions import KINDS
 from tests.smtpclient import Client
@@ -75,16 +75,6 @@ def greeted(server: Server) -> Client:
 
 def plain(user: str, password: str) -> str:
     return base64.b64encode(f"\0{user}\0{password}".encode()).decode()
-
-
-def processes() -> Iterator[bytes]:
-    """Environment and arguments of every process but this one, which knows the password."""
-    for file in ("environ", "cmdline"):
-        for place in Path("/proc").glob(f"[0-9]*/{file}"):
-            try:
-                yield place.read_bytes()
-            except OSError:  # it has ended
-                continue
 
 
 @with_qmail
@@ -169,7 +159,7 @@ def test_a_password_is_nowhere_else(submission: Submission, home: QmailHome, pas
         secure.command("MAIL FROM:<joe@joedomain.net>")
         secure.command("RCPT TO:<joe@joedomain.net>")
         assert environment(home)["AUTHUSER"] == "joe"  # of the smtpd that started anew
-        told_of = [*processes(), (home.path / "seen").read_bytes()]
+        told_of = [*environments_and_arguments(), (home.path / "seen").read_bytes()]
         secure.command("QUIT")
         assert secure.rest() == b""
         log = "\n".join(server.log()).encode()
@@ -187,7 +177,7 @@ def test_nor_while_it_is_judged(submission: Submission, home: QmailHome, passwor
         secure = over_tls(client, trusted)
         secure.send(f"AUTH PLAIN {encoded}\r\n".encode())
         wait_for(lambda: record.exists() and record.read_bytes().count(b"\0") == 3, what="the program to read")
-        found = list(processes())
+        found = list(environments_and_arguments())
         (home.path / "told.go").touch()
         assert secure.reply() == [b"535 authentication failed (#5.7.8)"]
     assert any(str(record).encode() in text for text in found)

@@ -19,8 +19,8 @@ _LENGTH = struct.Struct("!I")
 Times = list[tuple[bytes, float | None]]
 
 
-class Recalled(Event):
-    """As much of an event as a report asks for, with the times of its checkers as jsonlines.Line has them."""
+class Recalled(Line):
+    """As much of an event as a report asks for."""
 
     __slots__ = ("asked",)
 
@@ -98,7 +98,7 @@ def _read_ahead(reader: Reader, sink: int) -> None:
 
 
 def _packed(event: Event) -> tuple[Any, ...]:
-    asked = event.times() if type(event) is Line else []
+    asked = event.times() if isinstance(event, Line) else []
     return event.condition, event.info, event.reply, event.recipient, event.sender, event.ip, asked
 
 

@@ -6,7 +6,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from qmailfork.logs import verdicts
-from qmailfork.logs.ahead import Recalled
 from qmailfork.logs.jsonlines import Line
 from qmailfork.logs.verdicts import Verdicts, decider
 from qmailfork.programs.journal import Event
@@ -72,7 +71,7 @@ class Tally:
             self.hours[when // HOUR][column] += 1
         where = network(event.ip)
         self.networks.add(where, column)
-        for name, took in event.times() if isinstance(event, Line | Recalled) else _times(event.checks):
+        for name, took in event.times() if isinstance(event, Line) else _times(event.checks):
             self._asked(name, took)
         name = b"" if column == ACCEPTED else self._blame(event, column)
         recipient, sender = event.recipient, event.sender

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import termios
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -152,15 +152,22 @@ class Held:
         wait_for(lambda: self.waiting.exists() and len(self.waiting.read_text().split()) == 2, what="the checkers")
 
 
+def interrupted(process: "subprocess.Popen[str]") -> IO[str]:
+    """Ctrl-C: its standard error, behind the words that it waits for its checkers."""
+    process.send_signal(signal.SIGINT)
+    errors = process.stderr
+    assert errors
+    wait_for(lambda: "waiting for the checkers" in errors.readline(), what="the words")
+    return errors
+
+
 def test_it_goes_on_after_ctrl_c(home: QmailHome, tmp_path: Path) -> None:
     """The checkers that run come to their ends, and nobody is asked about twice."""
     held = Held(home, tmp_path)
     with held.begun() as process:
-        process.send_signal(signal.SIGINT)
-        assert process.stderr
-        wait_for(lambda: "waiting for the checkers" in process.stderr.readline(), what="the words")
+        errors = interrupted(process)
         held.go.touch()
-        told = process.stderr.read()
+        told = errors.read()
     done = len(held.asked())
     assert (process.returncode, told) == (130, f"qmailfork replay: broken off after {done} recipients\n")
     assert 10 <= done < len(MANY)
@@ -174,11 +181,9 @@ def test_ctrl_c_twice(home: QmailHome, tmp_path: Path) -> None:
     """It ends although checkers hang, and remembers the batches that were whole: none yet."""
     held = Held(home, tmp_path)
     with held.begun() as process:
+        errors = interrupted(process)
         process.send_signal(signal.SIGINT)
-        assert process.stderr
-        wait_for(lambda: "waiting for the checkers" in process.stderr.readline(), what="the words")
-        process.send_signal(signal.SIGINT)
-        assert process.stderr.read() == "qmailfork replay: broken off after 0 recipients\n"
+        assert errors.read() == "qmailfork replay: broken off after 0 recipients\n"
     assert process.returncode == 130
     held.go.touch()
     said = json.loads(call(home, *held.words, "--json").stdout)

@@ -146,6 +146,15 @@ def recipients(address: str) -> dict[str, int]:
         return {}
 
 
+def refuses_spam_alone(client: Client, heard: Path) -> None:
+    """The checker of the service refuses spam, of which the wrapped smtpd (fakes/smtpd) has `heard` nothing."""
+    client.command("EHLO foo")
+    client.command("MAIL FROM:<john@foodomain.net>")
+    assert client.command("RCPT TO:<spam@joedomain.net>")[0].startswith(b"554")
+    assert client.command("RCPT TO:<joe@joedomain.net>")[0] == b"250 child rcpt"
+    assert b"spam" not in heard.read_bytes()
+
+
 def test_in_front_of_another_smtpd(place: Place, fakes: Path) -> None:
     heard = place.path / "heard"
     heard.touch()
@@ -154,11 +163,7 @@ def test_in_front_of_another_smtpd(place: Place, fakes: Path) -> None:
     directory = place.write("--supervisor", "runit", "--kind", "listener", "--wrap", words)
     with supervision("runit", place.path / "service", directory, path=place.search), place.client() as client:
         assert client.reply()[0] == b"220 child", place.log("smtpd")
-        client.command("EHLO foo")
-        client.command("MAIL FROM:<john@foodomain.net>")
-        assert client.command("RCPT TO:<spam@joedomain.net>")[0].startswith(b"554")
-        assert client.command("RCPT TO:<joe@joedomain.net>")[0] == b"250 child rcpt"
-        assert b"spam" not in heard.read_bytes()
+        refuses_spam_alone(client, heard)
 
 
 def test_s6_hears_when_it_is_ready(place: Place) -> None:

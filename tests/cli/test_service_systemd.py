@@ -16,7 +16,7 @@ import pytest
 
 from qmailfork.cli.services import sandbox
 from qmailfork.cli.services.plan import Plan
-from tests.cli.test_service import Place
+from tests.cli.test_service import Place, refuses_spam_alone
 from tests.supervisors import open_directory
 from tests.support import FAKES, build_handoff, qmailfork, wait_for
 from tests.units import Unit
@@ -79,11 +79,7 @@ def test_in_front_of_another_smtpd(place: Place, kind: str) -> None:
     place.write(*SYSTEMD, kind, "--wrap", f"{wrapped} GREETING=220_$HOME_5%")
     with unit(place).started(log(place)), place.client() as client:
         assert client.reply()[0] == b"220 $HOME 5%", place.log("smtpd")
-        client.command("EHLO foo")
-        client.command("MAIL FROM:<john@foodomain.net>")
-        assert client.command("RCPT TO:<spam@joedomain.net>")[0].startswith(b"554")
-        assert client.command("RCPT TO:<joe@joedomain.net>")[0] == b"250 child rcpt"
-        assert b"spam" not in heard.read_bytes()
+        refuses_spam_alone(client, heard)
 
 
 def test_a_path_that_systemd_would_take_apart(place: Place) -> None:

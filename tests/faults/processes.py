@@ -1,6 +1,7 @@
 """The processes of a server under test, found by the home that stands in their environment (Linux: proc(5))."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 PROC = Path("/proc")
@@ -18,6 +19,16 @@ def of_home(home: Path) -> dict[int, str]:
         except GONE:
             continue
     return found
+
+
+def environments_and_arguments() -> Iterator[bytes]:
+    """What anybody may read of every process, this one too."""
+    for file in ("environ", "cmdline"):
+        for place in PROC.glob(f"[0-9]*/{file}"):
+            try:
+                yield place.read_bytes()
+            except OSError:  # it has ended
+                continue
 
 
 def children(pid: int) -> dict[int, str]:

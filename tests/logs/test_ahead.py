@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from qmailfork.logs.ahead import BATCH, WORTH, Ahead, Recalled
+from qmailfork.logs.ahead import BATCH, WORTH, Ahead
 from qmailfork.logs.files import Unreadable
 from qmailfork.logs.jsonlines import Line
 from qmailfork.logs.reader import Reader
@@ -41,7 +41,7 @@ def log(tmp_path: Path) -> Path:
 
 
 def gist(event: Event) -> tuple[object, ...]:
-    asked = event.times() if isinstance(event, Line | Recalled) else []
+    asked = event.times() if isinstance(event, Line) else []
     return event.condition, event.info, event.reply, event.recipient, event.sender, event.ip, asked
 
 
