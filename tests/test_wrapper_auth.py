@@ -77,6 +77,16 @@ def test_its_own_where_we_have_none(kind: str, home: QmailHome) -> None:
         assert talk.client.command("MAIL FROM:<a@example.net>") == [b"250 child mail"]
 
 
+def test_within_a_transaction_it_is_whose_it_is(kind: str, home: QmailHome) -> None:
+    with wrapped(kind, home, "AUTH=502_unimplemented") as talk:
+        assert talk.client.command("MAIL FROM:<a@example.net>") == [b"250 child mail"]
+        assert talk.client.command("AUTH PLAIN") == [b"502 unimplemented"]
+        assert talk.client.command("RCPT TO:<joe@joedomain.net>") == [b"250 child rcpt"]
+    with wrapped(kind, home, **AUTH) as talk:
+        assert talk.client.command("MAIL FROM:<a@example.net>") == [b"250 child mail"]
+        assert talk.client.command("AUTH PLAIN") == [b"503 no auth during mail transaction (#5.5.1)"]
+
+
 def relayed(talk: Talk) -> list[bytes]:
     commands = ("MAIL FROM:<joe@joedomain.net>", "RCPT TO:<b@elsewhere.org>")
     return [talk.client.command(line)[0][:3] for line in commands]

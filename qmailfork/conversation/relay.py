@@ -60,6 +60,8 @@ def _obey(child: Child, line: bytes) -> "Asking[bytes]":
         yield from session.say(3, b"not handed on: ", dialogue.tellable(session, verb))
         return replies.UNIMPLEMENTED
     step = STEPS[session.state].get(verb, session.state)
+    if verb == AUTH and not (session.settings.auth and session.settings.auth.mechanisms):
+        step = session.state  # when there may be one of its own is the child's to say
     if isinstance(step, bytes):
         return step
     if verb in session.held:
