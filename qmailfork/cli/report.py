@@ -66,7 +66,7 @@ def _counted(logs: tuple[str, ...], given: dict[str, Any]) -> "tuple[Tally, Coun
     from qmailfork.logs.reader import Reader  # noqa: PLC0415
     from qmailfork.report.tally import Tally  # noqa: PLC0415
 
-    if not logs and sys.stdin.isatty():
+    if not logs and (sys.stdin is None or sys.stdin.isatty()):
         raise click.UsageError("name a log, or - for standard input")
     tally = Tally(surroundings.environment(given["env_dir"], given["pairs"]))
     try:
