@@ -132,7 +132,7 @@ def listen(**given: Any) -> None:
     except (sockets.BindFault, ControlFault, OSError, ValueError) as fault:
         raise Fatal(surroundings.said(fault)) from None
     if given["daemon"] and given["pid_file"]:
-        _write_pid(given["pid_file"])  # while whoever started us hears that it cannot be
+        _try_pid(given["pid_file"])  # while whoever started us hears that it cannot be
     if given["print_port"]:
         click.echo(listening.tcp[0].getsockname()[1] if listening.tcp else 0)
     for standard in (0, 1):  # as tcpserver does: nobody shall wait for the end of what we hold
@@ -242,6 +242,18 @@ def in_background(listener: Listener, listening: list[socket.socket], pid_file: 
         if pid_file:
             _write_pid(pid_file)
         return listener.run()
+
+
+def _try_pid(path: str) -> None:
+    """Whether it can be written, which leaves no file behind that was not there. Raises Fatal."""
+    there = os.path.exists(path)
+    try:
+        with open(path, "a", encoding="ascii"):
+            pass
+        if not there:
+            os.unlink(path)
+    except OSError as fault:
+        raise Fatal(f"{path}: {fault.strerror}") from None
 
 
 def _write_pid(path: str) -> None:
