@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from qmailfork.programs.outcome import Outcome
     from qmailfork.programs.verdict import Checker, Variables, Verdict
 
-COMMANDS = 1024  # octets taken in at once, as by qmail-smtpd: a flood of commands leaves other clients their turn
+COMMANDS = 256  # octets of commands taken in at once: a flood of them leaves other clients their turn
 MESSAGE = 65536
 FRESH, SENDER, READY = "fresh", "sender", "ready"  # no MAIL yet; MAIL but no recipient; something to send
 CHUNKS = "chunks"  # a message has begun with BDAT
@@ -158,6 +158,17 @@ class Session:
         if not block:
             raise Gone
         return block  # type: ignore[no-any-return]  # Exchange's answer
+
+    def acknowledge(self, reply: bytes) -> "Asking[bytes]":
+        """Send the `reply` to a message before what the client has sent behind it, which may take long, is looked at:
+        it would send a message again whose reply does not come. Empty then; `reply`, to be said with what follows,
+        where nothing is behind it. (RFC 2920 section 3.2, RFC 1047)
+        """
+        if self._at == len(self._arrived) and not self._behind:
+            return reply
+        yield Wait(b"".join((*self.owed, reply)), 0.0)
+        self.owed.clear()
+        return b""
 
     def begin(self, sender: bytes, size: int, facts: "Variables") -> None:
         """MAIL was accepted: a new transaction."""

@@ -32,8 +32,8 @@ class Session:
     """The driver of one conversation with its `client`."""
 
     __slots__ = (
-        "_child", "_conversation", "_deadline", "_gone", "_idle", "_in_tunnel", "_link", "_queue", "_secure", "_site",
-        "_variables", "client",
+        "_child", "_conversation", "_deadline", "_gone", "_idle", "_in_tunnel", "_link", "_queue", "_secure",
+        "_settling", "_site", "_variables", "client",
     )  # fmt: skip
 
     def __init__(self, site: Site, link: Link, conversation: "Asking[Ending]") -> None:
@@ -48,6 +48,7 @@ class Session:
         self._child: Wrapped | None = None
         self._idle: Idle | None = None
         self._in_tunnel = False
+        self._settling = False  # the child has heard the end of a message
         self._deadline = NEVER
 
     def resume(self, answer: object) -> None:
@@ -66,12 +67,18 @@ class Session:
 
     def _exchange(self, request: requests.Exchange) -> object:
         if self._gone:
+            self._say_anyway(request.reply)
             return b""
         if self._secure:
             self._secure.exchange(request)
         else:
             self.client.talk(request.reply, request.seconds, request.most, self.resume)
         return LATER
+
+    def _say_anyway(self, reply: bytes) -> None:
+        """Who brought the client is gone, it may not be: one whose message was taken would send it again."""
+        if reply:
+            self.client.try_to_tell(self._secure.seal(reply) if self._secure else reply)
 
     def _start_tls(self, request: requests.StartTls) -> object:
         if self._gone:
@@ -98,6 +105,7 @@ class Session:
 
     def _wait(self, request: requests.Wait) -> object:
         if self._gone:
+            self._say_anyway(request.reply)
             return None
         idle = self._rest_awhile()
         reply = self._secure.seal(request.reply) if self._secure else request.reply
@@ -129,7 +137,9 @@ class Session:
         return min(self.client.deadline, self._deadline)
 
     def expire(self) -> None:
-        """The deadline is over."""
+        """The deadline is over, or the listener's patience: that does not count while a message is the child's."""
+        if self._settling and self._site.now < self._deadline < NEVER:
+            return
         self._deadline = NEVER
         if self._idle:
             self._idle.wake()
@@ -223,11 +233,14 @@ class Session:
 
     def _tell(self, request: requests.Tell) -> object:
         assert self._child
+        self._settling = request.last
         took = self._child.tell(request.octets, self._resume_in_time)
         return self._later(request.seconds) if took is None else took
 
     def _hear(self, request: requests.Hear) -> object:
         assert self._child
+        if not request.seconds:
+            return self._child.overhear()
         heard = self._child.hear(self._resume_in_time)
         return self._later(request.seconds) if heard is None else heard
 
