@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from qmailfork.programs.outcome import Outcome
     from qmailfork.programs.verdict import Checker, Variables, Verdict
 
-COMMANDS = 1024  # octets taken in at once, as by qmail-smtpd: a flood of commands leaves other clients their turn
+COMMANDS = 256  # octets of commands taken in at once: a flood of them leaves other clients their turn
 MESSAGE = 65536
 FRESH, SENDER, READY = "fresh", "sender", "ready"  # no MAIL yet; MAIL but no recipient; something to send
 CHUNKS = "chunks"  # a message has begun with BDAT
