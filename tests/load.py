@@ -8,7 +8,9 @@ import random
 import re
 import threading
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import count
 
 from tests.smtpclient import Client
 from tests.support import QmailHome, Stored, wait_for
@@ -27,15 +29,25 @@ class Attempt:
 
 
 class Load:
-    """`senders` threads, each of which sends `each` messages on connections of their own until each is acknowledged.
+    """`senders` threads, each of which sends `each` messages on connections of their own until each is acknowledged,
+    and more of them until `enough`.
 
     With `wild` a part of the attempts is broken off anywhere; messages and manners come from `seed`.
     """
 
-    def __init__(self, port: int, senders: int, each: int, seed: int = 0, wild: bool = False) -> None:
+    def __init__(
+        self,
+        port: int,
+        senders: int,
+        each: int,
+        seed: int = 0,
+        wild: bool = False,
+        enough: Callable[[], bool] = lambda: True,
+    ) -> None:
         self.port = port
         self.each = each
         self.wild = wild
+        self.enough = enough
         self.tried: dict[str, Attempt] = {}
         self.acknowledged: list[str] = []
         self.faults: list[BaseException] = []
@@ -60,7 +72,9 @@ class Load:
 
     def _send_all(self, sender: int, chance: random.Random) -> None:
         try:
-            for number in range(self.each):
+            for number in count():
+                if number >= self.each and self.enough():
+                    return
                 attempt = 0
                 while not self._send(f"{sender}-{number}-{attempt}", chance):
                     attempt += 1

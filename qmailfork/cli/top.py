@@ -2,8 +2,9 @@
 
 import importlib.util
 import json
+import signal
 import sys
-import time
+import threading
 
 import click
 
@@ -54,11 +55,9 @@ def _show(address: str, once: bool, every: float) -> None:
     if once:
         console.print(screen(address, now, now, 0))
         return
-    try:
-        with Live(screen(address, now, now, 0), console=console, screen=True, auto_refresh=False) as live:
-            while True:
-                time.sleep(every)
-                before, now = now, read(address)
-                live.update(screen(address, before, now, every), refresh=True)
-    except KeyboardInterrupt:
-        return
+    stopped = threading.Event()
+    signal.signal(signal.SIGINT, lambda number, frame: stopped.set())  # an exception can be lost in a destructor
+    with Live(screen(address, now, now, 0), console=console, screen=True, auto_refresh=False) as live:
+        while not stopped.wait(every):
+            before, now = now, read(address)
+            live.update(screen(address, before, now, every), refresh=True)

@@ -90,7 +90,7 @@ def refusal(session: Session, body: Body, size: int) -> Event | None:
 
 
 def finish(session: Session, qp: int, size: int) -> "Asking[bytes]":
-    """Hand the envelope over and say how the queue program took it."""
+    """Hand the envelope over and say how the queue program took it: the reply, empty where it was said already."""
     outcome, complete = yield Finish(queue.envelope(session.sender, session.recipients))
     first = session.recipients[0]
     refusal = queue.refusal(outcome, complete)
@@ -99,4 +99,4 @@ def finish(session: Session, qp: int, size: int) -> "Asking[bytes]":
         return refusal
     reply = replies.queued(outcome.when, qp)
     yield session.note(events.queued(first, outcome.when, qp, size, reply))
-    return reply
+    return (yield from session.acknowledge(reply))

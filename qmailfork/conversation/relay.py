@@ -171,7 +171,8 @@ def _data(child: Child, verb: bytes, argument: bytes) -> "Asking[bytes]":
         reply = yield from _carry(child)
     if reply.startswith(b"2"):
         yield session.note(events.child_took(first, reply))
-    elif reply.startswith(b"3"):
+        return (yield from session.acknowledge(reply))
+    if reply.startswith(b"3"):
         raise Lost(b"Protocol")
     else:
         yield session.note(events.child_refused(b"DATA", first, reply))

@@ -159,6 +159,17 @@ class Session:
             raise Gone
         return block  # type: ignore[no-any-return]  # Exchange's answer
 
+    def acknowledge(self, reply: bytes) -> "Asking[bytes]":
+        """Send the `reply` to a message before what the client has sent behind it, which may take long, is looked at:
+        it would send a message again whose reply does not come. Empty then; `reply`, to be said with what follows,
+        where nothing is behind it. (RFC 2920 section 3.2, RFC 1047)
+        """
+        if self._at == len(self._arrived) and not self._behind:
+            return reply
+        yield Wait(b"".join((*self.owed, reply)), 0.0)
+        self.owed.clear()
+        return b""
+
     def begin(self, sender: bytes, size: int, facts: "Variables") -> None:
         """MAIL was accepted: a new transaction."""
         self.sender, self.size, self.facts = sender, size, facts

@@ -7,7 +7,7 @@ given, default signals, an empty mask, and a process group of its own. The worki
 import posix
 
 from qmailfork.conversation.settings import ControlFault
-from qmailfork.system.signals import IGNORED
+from qmailfork.system import signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,8 +20,11 @@ def seal() -> int:
     """Close to programs what this process inherited, and keep 3 to RESERVED occupied: a pipe of ours never stands
     where one of a program's descriptors goes. Returns a descriptor of /dev/null. Call it once, at the start.
 
+    Children tell how they ended, even where a parent that ignored SIGCHLD left that behind (wait(2)).
+
     Raises ControlFault where so many descriptors cannot be had.
     """
+    signals.signal(signals.SIGCHLD, signals.SIG_DFL)
     try:
         null = posix.open("/dev/null", posix.O_RDWR | posix.O_CLOEXEC)
         for descriptor in _inherited():
@@ -63,7 +66,7 @@ def launch(argv: list[bytes], environment: "Mapping[bytes, bytes]", descriptors:
         file_actions=[(posix.POSIX_SPAWN_DUP2, ours, its) for ours, its in descriptors if ours != its],
         setpgroup=0,
         setsigmask=(),
-        setsigdef=IGNORED,
+        setsigdef=signals.IGNORED,
     )
 
 

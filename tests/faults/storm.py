@@ -18,6 +18,7 @@ from tests.support import QmailHome, qmailfork, wait_for
 
 QUEUE, CHECKER, POLICY, PRELOADED, WORKER, PARENT = "queue", "checker", "policy server", "preloaded", "worker", "parent"
 LIST = "fakes/exit 0,policy:unix:{home}/policy,preload:fakes/sample-checker"
+KILLS = 6  # at least, in one storm
 WEIGHTS = {QUEUE: 40, CHECKER: 30, POLICY: 3, PRELOADED: 3, WORKER: 4, PARENT: 1}
 
 
@@ -95,14 +96,20 @@ class Policy:
 
 
 def storm(home: QmailHome, directory: Path, seed: int, senders: int, each: int, pause: float, *options: str) -> Storm:
-    """Send `senders` times `each` messages to a service in `directory` that is hit about every `pause` seconds."""
+    """Send `senders` times `each` messages, or more until enough are killed, to a service in `directory` that is hit
+    about every `pause` seconds.
+    """
+
+    def enough() -> bool:
+        return killer.killed.total() >= KILLS
+
     port, policy, killer = free_port(), Policy(home), Killer(home.path, seed, pause)
     argv = qmailfork("listen", "-H", "-R", "-l", "mx", "--workers", "2", *options, "127.0.0.1", str(port))
     env = {name: value for name, value in home.environment().items() if not name.startswith("TCP")}
     env |= {"SMTPEXTFORK": LIST.format(home=home.path), "SMTPEXTFORKFAIL": "defer", "FAKE_QUEUE_WAITS": "2"}
     try:
         with supervised(directory, argv, env) as service, Every(policy.tend, lambda: 0.1):
-            with Load(port, senders, each, seed, wild=True) as load, Every(killer.kill, killer.pause):
+            with Load(port, senders, each, seed, True, enough) as load, Every(killer.kill, killer.pause):
                 wait_for(lambda: load.done, 86400, what="the load")
             service.svc("-d")
             wait_for(lambda: set(census(home.path).values()) <= {POLICY}, what="the last process of the service")

@@ -61,6 +61,13 @@ class Client:
         self.stay()
         self._site.reactor.on_writable(self._link.sink, self._on_writable)
 
+    def try_to_tell(self, reply: bytes) -> None:
+        """Send as much of `reply` as it takes at once."""
+        try:
+            posix.write(self._link.sink, reply)
+        except OSError:
+            return
+
     def stay(self) -> None:
         """Its time begins anew."""
         self.deadline = self._site.now + self.seconds

@@ -1,7 +1,5 @@
 """What a session waits for beside its client and its programs, on the event loop: time, and the name server."""
 
-from qmailfork.system import lookups
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Task, TimerHandle
@@ -37,6 +35,8 @@ class Idle:
 
     def look_up(self, request: "Lookup") -> None:
         """Wait for DNS."""
+        from qmailfork.system import lookups  # noqa: PLC0415  # its library is for those who ask
+
         self._asking = self._loop.create_task(lookups.records(request.name, request.kinds, request.seconds))
         self._asking.add_done_callback(self._answered)
 

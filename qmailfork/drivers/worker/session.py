@@ -66,12 +66,18 @@ class Session:
 
     def _exchange(self, request: requests.Exchange) -> object:
         if self._gone:
+            self._say_anyway(request.reply)
             return b""
         if self._secure:
             self._secure.exchange(request)
         else:
             self.client.talk(request.reply, request.seconds, request.most, self.resume)
         return LATER
+
+    def _say_anyway(self, reply: bytes) -> None:
+        """Who brought the client is gone, it may not be: one whose message was taken would send it again."""
+        if reply:
+            self.client.try_to_tell(self._secure.seal(reply) if self._secure else reply)
 
     def _start_tls(self, request: requests.StartTls) -> object:
         if self._gone:
@@ -98,6 +104,7 @@ class Session:
 
     def _wait(self, request: requests.Wait) -> object:
         if self._gone:
+            self._say_anyway(request.reply)
             return None
         idle = self._rest_awhile()
         reply = self._secure.seal(request.reply) if self._secure else request.reply
