@@ -58,8 +58,8 @@ class Child:
         if not replies.is_positive(said):
             raise Lost(b"Protocol")
 
-    def ask(self, line: bytes, patience: int = 1) -> "Asking[bytes]":
-        """Its reply to a command, for which it has `patience` times the usual time. Raises Lost, Closed.
+    def ask(self, line: bytes) -> "Asking[bytes]":
+        """Its reply to a command. Raises Lost, Closed.
 
         What it said before it was asked would be taken for the reply, and each reply for the next one's.
         """
@@ -67,7 +67,22 @@ class Child:
             yield from self.reply()
             raise Lost(b"Protocol")
         yield from self.tell(line + b"\r\n")
-        return (yield from self.reply(patience))
+        return (yield from self.reply())
+
+    def end_message(self, took: bool) -> "Asking[bytes]":
+        """Its reply to a message that it `took` but for the end. Raises Lost, Closed.
+
+        It accepts none that it has not taken to the end: what it says before accepts nothing.
+        """
+        if took:
+            self._heard += (yield Hear(0)) or b""
+            if self._heard.startswith(b"2"):
+                raise Lost(b"Protocol")
+            took = yield Tell(b".\r\n", self._seconds, last=True)
+        reply = yield from self.reply(patience=2)
+        if not took and reply.startswith(b"2"):
+            raise Lost(b"Protocol")
+        return reply
 
     def tell(self, octets: bytes) -> "Asking[bool]":
         """Whether it took the octets; one that did not may still have something to say."""
@@ -75,7 +90,7 @@ class Child:
         return takes
 
     def reply(self, patience: int = 1) -> "Asking[bytes]":
-        """What it says next. Raises Lost; Closed for a 421."""
+        """What it says next, for which it has `patience` times the usual time. Raises Lost; Closed for a 421."""
         try:
             while (found := client.reply(self._heard)) is None:
                 block = yield Hear(self._seconds * patience)

@@ -166,6 +166,8 @@ def _data(child: Child, verb: bytes, argument: bytes) -> "Asking[bytes]":
     session = child.session
     first = session.recipients[0]
     reply = yield from child.ask(b"DATA")
+    if reply.startswith(b"2"):  # to a message that it has not heard yet
+        raise Lost(b"Protocol")
     if reply.startswith(client.GO_AHEAD):
         session.owed.append(reply)
         reply = yield from _carry(child)
@@ -192,7 +194,7 @@ def _carry(child: Child) -> "Asking[bytes]":
         if piece and takes:
             takes = yield from child.tell(piece)
     session.put_back(passage.rest)
-    return (yield from (child.ask(b".", patience=2) if takes else child.reply()))
+    return (yield from child.end_message(takes))
 
 
 def _reset(child: Child, verb: bytes, argument: bytes) -> "Asking[bytes]":

@@ -228,17 +228,22 @@ class Start:
 
 
 class Tell:
-    """Send the wrapped smtpd `octets`, for at most `seconds`. Answer: whether it took them (bool)."""
+    """Send the wrapped smtpd `octets`, for at most `seconds`. Answer: whether it took them (bool).
 
-    __slots__ = ("octets", "seconds")
+    With those that are the `last` of a message it may take it: what it says then is waited for, and told the client,
+    whoever would have the session end.
+    """
 
-    def __init__(self, octets: bytes, seconds: float) -> None:
+    __slots__ = ("last", "octets", "seconds")
+
+    def __init__(self, octets: bytes, seconds: float, last: bool = False) -> None:
         self.octets = octets
         self.seconds = seconds
+        self.last = last
 
 
 class Hear:
-    """Wait for what the wrapped smtpd says, at most `seconds`. Answer: as Exchange's."""
+    """Wait for what the wrapped smtpd says, at most `seconds`; 0 for what it has said by now. Answer: as Exchange's."""
 
     __slots__ = ("seconds",)
 

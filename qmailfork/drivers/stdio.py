@@ -111,7 +111,7 @@ class Driver:
             requests.Finish: self._finish,
             requests.Abandon: self._abandon,
             requests.Start: self._start,
-            requests.Tell: lambda request: self._child.tell(request.octets, request.seconds),
+            requests.Tell: self._tell,
             requests.Hear: lambda request: self._child.hear(request.seconds),
             requests.Tunnel: self._tunnel,
             requests.Note: lambda request: log(request.event),
@@ -142,7 +142,7 @@ class Driver:
 
     def _answer(self, reply: bytes, seconds: float) -> bool:
         sent = self._send(reply, seconds)
-        # from the hand-over of an envelope to its reply, SIGTERM would make the client send it again
+        # from the end of a message to its reply, SIGTERM would make the client send it again
         signals.pthread_sigmask(signals.SIG_UNBLOCK, TERM)
         return sent
 
@@ -239,6 +239,11 @@ class Driver:
         except OSError as fault:
             return b"%b: %b" % (request.argv[0], (fault.strerror or "").encode())
         return None
+
+    def _tell(self, request: requests.Tell) -> bool:
+        if request.last:
+            signals.pthread_sigmask(signals.SIG_BLOCK, TERM)
+        return self._child.tell(request.octets, request.seconds)
 
     def _tunnel(self, request: requests.Tunnel) -> None:
         if _send(request.reply, request.seconds):

@@ -32,8 +32,8 @@ class Session:
     """The driver of one conversation with its `client`."""
 
     __slots__ = (
-        "_child", "_conversation", "_deadline", "_gone", "_idle", "_in_tunnel", "_link", "_queue", "_secure", "_site",
-        "_variables", "client",
+        "_child", "_conversation", "_deadline", "_gone", "_idle", "_in_tunnel", "_link", "_queue", "_secure",
+        "_settling", "_site", "_variables", "client",
     )  # fmt: skip
 
     def __init__(self, site: Site, link: Link, conversation: "Asking[Ending]") -> None:
@@ -48,6 +48,7 @@ class Session:
         self._child: Wrapped | None = None
         self._idle: Idle | None = None
         self._in_tunnel = False
+        self._settling = False  # the child has heard the end of a message
         self._deadline = NEVER
 
     def resume(self, answer: object) -> None:
@@ -136,7 +137,9 @@ class Session:
         return min(self.client.deadline, self._deadline)
 
     def expire(self) -> None:
-        """The deadline is over."""
+        """The deadline is over, or the listener's patience: that does not count while a message is the child's."""
+        if self._settling and self._site.now < self._deadline < NEVER:
+            return
         self._deadline = NEVER
         if self._idle:
             self._idle.wake()
@@ -232,11 +235,14 @@ class Session:
 
     def _tell(self, request: requests.Tell) -> object:
         assert self._child
+        self._settling = request.last
         took = self._child.tell(request.octets, self._resume_in_time)
         return self._later(request.seconds) if took is None else took
 
     def _hear(self, request: requests.Hear) -> object:
         assert self._child
+        if not request.seconds:
+            return self._child.overhear()
         heard = self._child.hear(self._resume_in_time)
         return self._later(request.seconds) if heard is None else heard
 

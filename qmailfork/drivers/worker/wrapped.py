@@ -84,6 +84,11 @@ class Wrapped:
         self._reactor.on_readable(self._ours.fileno(), self._read)
         return None
 
+    def overhear(self) -> bytes | None:
+        """What it has said by now, b"" where it is gone; None where that is nothing."""
+        self._read()
+        return self._take() if self._heard or self._gone else None
+
     def _take(self) -> bytes:
         heard, self._heard = self._heard, b""
         return heard
