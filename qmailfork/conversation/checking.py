@@ -103,7 +103,8 @@ def _heed(session: Session, candidate: Candidate, checker: Checker, verdict: Ver
     for condition, text in verdict.remarks:
         yield from _remark(session, candidate, checker, condition, text)
     if verdict.failed:
-        failure = events.checker_failed(candidate.routed, checker.program, verdict.failed, candidate.checks)
+        program = verdict.culprit or checker.program
+        failure = events.checker_failed(candidate.routed, program, verdict.failed, candidate.checks)
         yield session.note(failure)
     if checker.shadow:
         if verdict.code:

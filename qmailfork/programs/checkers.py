@@ -4,7 +4,7 @@ The environment comes in as a mapping of bytes. What makes no sense in it is pas
 `Contract.complaints`, so that a slip of the pen costs a log line and never a session.
 """
 
-from qmailfork.programs.outcome import BROKEN, EXPIRED, SIGNALLED, Outcome
+from qmailfork.programs.outcome import BROKEN, EXPIRED, SIGNALLED, UNSTARTED, Outcome
 from qmailfork.programs.verdict import Checker, Verdict
 from qmailfork.smtp import replies
 
@@ -22,9 +22,22 @@ _FAILED = {SIGNALLED: b"Signal", EXPIRED: b"Timeout", BROKEN: b"Protocol"}
 def checker(text: bytes) -> Checker:
     """The checker that an entry of the list names. Raises ValueError where its scheme cannot read the rest."""
     scheme, colon, rest = text.strip().partition(b":")
-    made = SCHEMES[scheme](rest) if colon and scheme in SCHEMES and rest.strip(b": ") else Checker(text)
+    if colon and scheme in SCHEMES:
+        if not rest.strip(b": "):
+            raise ValueError(text)
+        made = SCHEMES[scheme](rest)
+    else:
+        made = Checker(text)
     made.entry = text.strip()
     return made
+
+
+def broken(text: bytes) -> Checker:
+    """What stands for an entry that makes no sense: a checker that cannot be started, on trial where the entry is."""
+    stands = Checker(text)
+    stands.entry = text.strip()
+    stands.shadow = stands.entry.startswith(b"shadow:")
+    return stands
 
 
 # A scheme's module is loaded when a list names it.
@@ -101,7 +114,7 @@ class Contract:
         self.quits = bool(environment.get(b"XF_QUITASAP"))
 
     def _entries(self, name: bytes) -> list[Checker]:
-        """An entry that makes no sense stays: it is a checker that cannot be started, and nobody is let past it."""
+        """An entry that makes no sense stays, as a checker that failed: nobody is let past it."""
         entries = []
         for text in self.environment.get(name, b"").split(b","):
             if text.strip():
@@ -109,7 +122,7 @@ class Contract:
                     entries.append(checker(text))
                 except ValueError:
                     self._complain(name, text.strip())
-                    entries.append(Checker(text))
+                    entries.append(broken(text))
         return entries
 
     def _complain(self, name: bytes, value: bytes) -> None:
@@ -150,7 +163,10 @@ class Contract:
 
     def failure(self, outcome: Outcome, word: bytes = b"") -> Verdict:
         """The verdict on a checker that failed, by its `outcome` or by the log's `word` for it."""
-        return self.failed(word or _FAILED.get(outcome.how, b"Exec"))
+        verdict = self.failed(word or _FAILED.get(outcome.how, b"Exec"))
+        if outcome.how == UNSTARTED and outcome.code and self.fence:
+            verdict.culprit = self.fence[0]
+        return verdict
 
     def failed(self, word: bytes) -> Verdict:
         """The verdict on a checker that failed in the way that the log calls `word`."""

@@ -76,7 +76,7 @@ def _lines(attributes: dict[bytes, bytes]) -> bytes:
 
 
 def _fixed(peer: "Peer") -> dict[bytes, bytes]:
-    """The attributes that stay as they are while the session lasts; nobody logs in here and nothing is encrypted."""
+    """The attributes that stay as they are while the session lasts; none of them tells of TLS."""
     return {
         b"request": b"smtpd_access_policy",
         b"protocol_state": b"RCPT",
@@ -114,7 +114,7 @@ def _changing(envelope: Envelope) -> dict[bytes, bytes]:
 
 
 def _obey(contract: "Contract", action: bytes) -> Verdict:
-    word, _, text = action.partition(b" ")
+    word, _, text = action.replace(b"\t", b" ").partition(b" ")
     if word.isdigit():
         return _numbered(word, text.strip())
     known = ACTIONS.get(word.upper())

@@ -42,14 +42,16 @@ class Verdict:
     log's word for it; `failed` names what went wrong with a checker that failed, empty for one that came to its end.
     `ends`: none of the rest of the list is asked; `closes`: the connection ends with the refusal, `silent`: without a
     word; `lasting`: holds for the rest of the session; `waits` (PERMIT, REJECT): the code stands only where the
-    recipient would be accepted, or refused, otherwise. `headers` go above the message, `said` (code, text) before the
-    reply, `remarks` (condition, text) into the log. `recipient` replaces the address, `variables` change what later
-    programs see, `held` (verb → reply) refuses later commands, `retires`: no plugin of this kind is asked any more.
+    recipient would be accepted, or refused, otherwise. `culprit` is what could not be started in the checker's place.
+    `headers` go above the message, `said` (code, text) before the reply, `remarks` (condition, text) into the log.
+    `recipient` replaces the address, `variables` change what later programs see, `held` (verb → reply) refuses later
+    commands, `retires`: no plugin of this kind is asked any more.
     """
 
     words: tuple[bytes, ...] = ()
     ends = closes = silent = lasting = retires = False
     waits = ""
+    culprit = b""
     headers: tuple[bytes, ...] = ()
     said: tuple[tuple[bytes, bytes], ...] = ()
     remarks: tuple[tuple[bytes, bytes], ...] = ()

@@ -5,13 +5,15 @@ checker finds what it would find had it been run: its own directory first on sys
 
 A request is 4 octets of length and a marshalled tuple: (number, argv, environment) with the descriptors for 1, 2 and
 the working directory to start one, (number,) to kill one. What is told are lines: the number, and the wait status.
-A checker with a function main() is imported once, and main() called in each fork; any other is compiled once, and run
-as __main__ in each fork, as is one that could not be imported.
+A checker with a function main() that wants no arguments is imported once, and main() called in each fork; any other
+is compiled once, and run as __main__ in each fork, as is one that could not be imported; one that is no Python of ours
+is executed.
 """
 
 import array
 import ast
 import atexit
+import functools
 import gc
 import importlib.util
 import marshal
@@ -38,12 +40,18 @@ def load(path: str) -> Program:
         source = file.read()
     tree = ast.parse(source, path)
     code = compile(tree, path, "exec", dont_inherit=True)
-    if any(isinstance(node, ast.FunctionDef) and node.name == "main" for node in tree.body):
+    if any(isinstance(node, ast.FunctionDef) and node.name == "main" and wants_nothing(node) for node in tree.body):
         try:
             return imported(path, code)
         except (Exception, SystemExit):
             sys.modules.pop(name_of(path), None)
     return lambda: run(path, code)
+
+
+def wants_nothing(function: ast.FunctionDef) -> bool:
+    """Whether it can be called without arguments."""
+    wanted = function.args
+    return len(wanted.posonlyargs + wanted.args) == len(wanted.defaults) and None not in wanted.kw_defaults
 
 
 def name_of(path: str) -> str:
@@ -71,13 +79,18 @@ def run(path: str, code: CodeType) -> None:
     exec(code, main.__dict__)
 
 
-def refuse(fault: BaseException) -> Program:
-    """A checker that cannot even be compiled says so each time, as Python would."""
+def execute(path: str) -> None:
+    """Become the checker at `path`, which this Python cannot compile: its own interpreter may, or says why not.
 
-    def program() -> object:
-        raise fault
-
-    return program
+    Where it cannot be started, it is one that was killed: an exit code might let a recipient pass.
+    """
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # an interpreter ignores them, and so would what it becomes
+        signal.signal(number, signal.SIG_DFL)
+    try:
+        os.execv(path, sys.argv)
+    except OSError as fault:
+        os.write(2, os.fsencode(f"{path}: {fault.strerror}\n"))
+        os.abort()
 
 
 class Server:
@@ -131,7 +144,7 @@ class Server:
         if request:
             self._fork(number, *request)
         elif number in self._pids:
-            os.killpg(self._pids[number], signal.SIGKILL)
+            kill(self._pids[number])
 
     def _fork(self, number: int, argv: list[bytes], environment: dict[bytes, bytes]) -> None:
         passed, self._passed = self._passed[:DESCRIPTORS], self._passed[DESCRIPTORS:]
@@ -160,6 +173,15 @@ class Server:
                     self._channel.sendall(b"%d %d\n" % (number, status))
                 except OSError:
                     os._exit(0)
+
+
+def kill(pid: int) -> None:
+    """End the fork `pid` with its group, whether or not it is still in that."""
+    for send in (os.killpg, os.kill):
+        try:
+            send(pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            pass
 
 
 def take_place(output: int, log: int, home: int) -> None:
@@ -195,7 +217,8 @@ def status_of(program: Program) -> int:
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         try:
-            stream.flush()
+            if stream and not stream.closed:
+                stream.flush()
         except OSError:
             status = status or 120  # Python's own code for it
     return status
@@ -216,8 +239,8 @@ def main() -> None:
     sys.argv[:] = [path]
     try:
         program = load(path)
-    except Exception as fault:
-        program = refuse(fault)
+    except Exception:
+        program = functools.partial(execute, path)
     gc.collect()
     gc.freeze()
     server = Server(channel, program)

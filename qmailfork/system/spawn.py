@@ -124,8 +124,9 @@ def merged(environment: dict[bytes, bytes], more: "Mapping[bytes, bytes | None]"
 
 
 def kill_group(pid: int, number: int) -> None:
-    """Send signal `number` to the group that `pid` leads, if it is still there."""
-    try:
-        posix.killpg(pid, number)
-    except (ProcessLookupError, PermissionError):
-        pass
+    """Send signal `number` to the group that `pid` leads, if it is still there, and to `pid` if it has left it."""
+    for kill in (posix.killpg, posix.kill):
+        try:
+            kill(pid, number)
+        except (ProcessLookupError, PermissionError):
+            pass

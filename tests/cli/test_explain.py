@@ -83,6 +83,7 @@ def test_it_tells_what_happens(
         tcpserver(smtpd(), home.environment(), tmp_path, rules=rules + "\n", variables=variables) as server,
         server.connect() as client,
     ):
+        assert len(told["conversation"]) > len(recipients)
         for step in told["conversation"]:
             if step["client"] == "the message":
                 client.send(b"Subject: explain\r\n\r\nexplain\r\n.\r\n")

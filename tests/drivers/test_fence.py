@@ -98,7 +98,8 @@ def test_a_fence_that_cannot_stand_lets_nobody_pass(
 def test_a_fence_that_is_not_there(driver: Driver, home: QmailHome, place: Path) -> None:
     reply, log = told(driver, home, f"{place}/no-fence", f"{place}/escape", SMTPEXTFORKFAIL="reject")
     assert reply == REFUSED
-    assert any("Error::RCPT::Extfork_Exec" in line and f"'{place}/escape'" in line for line in log), log
+    assert any("Error::RCPT::Extfork_Exec" in line and f"'{place}/no-fence'" in line for line in log), log
+    assert any("Reject::RCPT::Extfork_Exec" in line and f"'{place}/escape'" in line for line in log), log
 
 
 @every

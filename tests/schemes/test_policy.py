@@ -27,7 +27,7 @@ def policy_server(home: QmailHome) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def env(home: QmailHome, **more: str) -> dict[str, str]:
-    return home.environment(SMTPEXTFORK=f"policy:unix:{home.path}/policy", **more)
+    return home.environment(**{"SMTPEXTFORK": f"policy:unix:{home.path}/policy", **more})
 
 
 def asked(home: QmailHome) -> list[dict[str, str]]:
@@ -51,6 +51,7 @@ LOCAL = b"sorry, %b envelope failure due to local policy"
         ("DEFER_IF_REJECT+later", b"250 ok"),
         ("450+busy", b"450 busy"),
         ("571+never", b"571 never"),
+        ("REJECT%not+you", b"554 5.7.1 not you"),
         ("200", b"250 ok"),
         ("HOLD+for+review", b"451 " + LOCAL % b"temporary"),
         ("FROBNICATE", b"451 " + LOCAL % b"temporary"),
@@ -161,3 +162,23 @@ def test_an_address_that_makes_no_sense_lets_nobody_past(kind: str, home: QmailH
         begin(talk)
         assert rcpt(talk, "joe").startswith(b"451")
         assert any("Extfork_Config" in line and "policy:inet:nowhere" in line for line in talk.log())
+
+
+@pytest.mark.parametrize(
+    ("entry", "reply"), [("spp:", b"451"), ("policy:", b"451"), ("shadow:", b"250"), ("shadow:policy:nowhere", b"250")]
+)
+def test_an_entry_that_makes_no_sense_is_told_and_stays_on_trial(
+    kind: str, entry: str, reply: bytes, home: QmailHome
+) -> None:
+    with session(kind, home, home.environment(SMTPEXTFORK=entry, SMTPEXTFORKFAIL="defer")) as talk:
+        begin(talk)
+        assert rcpt(talk, "joe")[:3] == reply
+        assert any("Error::SNDR::Extfork_Config" in line and f"'SMTPEXTFORK={entry}'" in line for line in talk.log())
+        assert any("Error::RCPT::Extfork_Exec" in line for line in talk.log())
+
+
+def test_a_path_that_begins_at_home(kind: str, home: QmailHome) -> None:
+    variables = env(home, SMTPEXTFORK="policy:unix:policy")
+    with policy_server(home), session(kind, home, variables) as talk:
+        begin(talk)
+        assert rcpt(talk, "REJECT+here") == b"554 5.7.1 here"

@@ -46,6 +46,23 @@ SCRIPT = """\
 import os, sys
 sys.exit(100 if os.environ["REMOTERCPT"].startswith("bad") and __name__ == "__main__" else 0)
 """
+DESERTER = """\
+import os, signal, sys
+
+def main():
+    child = os.fork()
+    if not child:
+        signal.pause()
+    os.setpgid(child, 0)
+    os.setpgid(0, child)
+    with open("group.new", "w") as file:
+        file.write(str(child))
+    os.rename("group.new", "group")
+    os.waitpid(child, 0)
+
+if __name__ == "__main__":
+    sys.exit(main())
+"""
 both = pytest.mark.parametrize("kind", KINDS)
 
 
@@ -91,6 +108,18 @@ def test_the_time_limit_kills_the_group(talk: Talk, home: QmailHome) -> None:
 
 
 @both
+@pytest.mark.parametrize("scheme", ["", "preload:"])
+def test_the_time_limit_ends_one_that_has_left_its_group(kind: str, scheme: str, home: QmailHome) -> None:
+    write(home, DESERTER)
+    variables = home.environment(SMTPEXTFORK=f"{scheme}bin/checker.py", SMTPEXTFORKTIMEOUT="2", SMTPEXTFORKFAIL="defer")
+    with session(kind, home, variables) as talk:
+        begin(talk)
+        assert [rcpt(talk, "joe")[:3] for _ in range(2)] == [b"451"] * 2
+        assert sum("Error::RCPT::Extfork_Timeout" in line for line in talk.log()) == 2
+    os.killpg(int((home.path / "group").read_text()), 9)
+
+
+@both
 def test_where_it_runs(kind: str, talk: Talk, home: QmailHome) -> None:
     assert rcpt(talk, "seen") == b"250 ok"
     where, rest, signals = (home.path / "seen").read_text().splitlines()
@@ -119,6 +148,24 @@ def test_a_program_without_main_or_without_its_guard(kind: str, text: str, home:
 
 
 @both
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import sys\n\ndef main(argv):\n    return 100\n\nif __name__ == '__main__':\n    sys.exit(main(sys.argv))\n",
+        "import sys\n\ndef main(*, code):\n    return code\n\n"
+        "if __name__ == '__main__':\n    sys.exit(main(code=100))\n",
+        "import sys\n\ndef main(argv=()):\n    sys.stdout.close()\n    return 100\n\n"
+        "if __name__ == '__main__':\n    sys.exit(main())\n",
+    ],
+)
+def test_a_main_that_wants_arguments_or_closes_its_output(kind: str, text: str, home: QmailHome) -> None:
+    write(home, text)
+    with session(kind, home, home.environment(SMTPEXTFORK="preload:bin/checker.py")) as opened:
+        begin(opened)
+        assert rcpt(opened, "joe")[:3] == b"554"
+
+
+@both
 @pytest.mark.parametrize("text", ["def main(:\n", None])
 def test_a_file_that_is_no_program(kind: str, text: str | None, home: QmailHome) -> None:
     if text is not None:
@@ -128,6 +175,31 @@ def test_a_file_that_is_no_program(kind: str, text: str | None, home: QmailHome)
         begin(opened)
         assert rcpt(opened, "joe")[:3] == (b"554" if text is None else b"450")
         assert any(("Extfork_Exec" if text is None else "SyntaxError") in line for line in opened.log())
+
+
+@both
+@pytest.mark.parametrize(
+    ("text", "code", "word"),
+    [
+        ("#!/bin/sh\nkill -PIPE $$\n", b"451", "Extfork_Signal"),
+        ("#!/bin/sh\ntest $# = 1 && exit 100\n", b"554", "Extfork_100"),
+        ("#!/nonexistent/python\nexit 100\n", b"451", "Error::RCPT::Extfork_"),
+        (None, b"451", "Error::RCPT::Extfork_Exec"),
+    ],
+)
+def test_what_is_no_python_is_run_all_the_same(
+    kind: str, text: str | None, code: bytes, word: str, home: QmailHome
+) -> None:
+    file = home.path / "bin" / "checker"
+    if text is None:
+        file.mkdir()
+    else:
+        file.write_text(text)
+        file.chmod(0o755)
+    with session(kind, home, home.environment(SMTPEXTFORK="preload:bin/checker one", SMTPEXTFORKFAIL="defer")) as talk:
+        begin(talk)
+        assert rcpt(talk, "joe")[:3] == code
+        assert any(word in line for line in talk.log())
 
 
 @pytest.mark.parametrize("kind", ["listener"])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from qmailfork.smtp.body import Body
+from qmailfork.smtp.body import MANY, Body
 
 START, DOT, DOT_CR, MIDDLE, CR = "start", "dot", "dot cr", "middle", "cr"
 
@@ -159,6 +159,14 @@ def test_a_bare_line_feed_is_stray_and_ends_no_message(wire: bytes) -> None:
         assert body.stray
         assert not body.ended
         assert b"\n." not in stored
+
+
+@pytest.mark.parametrize("lines", [MANY - 1, MANY, 3 * MANY])
+def test_a_block_of_many_lines_is_decided_as_one_of_few(lines: int) -> None:
+    wire = b"a\r\n" * lines
+    assert fed([wire + b".\r\n"])[1] == b"a\n" * lines
+    body, stored, _ = fed([wire + b"\n" + wire + b".\r\n"])
+    assert (body.stray, stored) == (True, b"")
 
 
 def hops(wire: bytes) -> int:

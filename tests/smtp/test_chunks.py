@@ -61,6 +61,7 @@ def test_it_is_stored_as_data_would_be(pieces: list[bytes]) -> None:
         ([b"a"], b"a\n"),
         ([b"a\r\n"], b"a\n"),
         ([b"a\r"], b"a\r\n"),
+        ([b"a\r\n\r"], b"a\n\r\n"),
         ([b"a\r", b"\n"], b"a\n"),
         ([b"a\r", b"", b"\n", b"b"], b"a\nb\n"),
         ([b"\r", b"\r", b"\n"], b"\r\n"),

@@ -66,3 +66,16 @@ def test_no_octet_from_outside_makes_a_line(host: bytes, helo: bytes, info: byte
 )
 def test_date(moment: tuple[int, ...], text: bytes) -> None:
     assert received.date(moment) == text
+
+
+@pytest.mark.parametrize(
+    ("spoken", "plain", "utf8"),
+    [
+        (b"ESMTP", b"SMTP", b"UTF8SMTP"),
+        (b"ESMTPS", b"ESMTPS", b"UTF8SMTPS"),
+        (b"ESMTPA", b"ESMTPA", b"UTF8SMTPA"),
+        (b"ESMTPSAM", b"ESMTPSAM", b"UTF8SMTPSA"),
+    ],
+)
+def test_protocol(spoken: bytes, plain: bytes, utf8: bytes) -> None:
+    assert (received.protocol(spoken, False), received.protocol(spoken, True)) == (plain, utf8)

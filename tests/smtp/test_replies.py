@@ -105,3 +105,26 @@ def test_lines() -> None:
 @pytest.mark.parametrize(("code", "positive"), [(b"250", True), (b"354", True), (b"421", False), (b"554", False)])
 def test_is_positive(code: bytes, positive: bool) -> None:
     assert replies.is_positive(code + b" x\r\n") is positive
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        (b"550 no\tmail\xff ", (b"550", b"no mail?")),
+        (b"450-later", (b"450", b"later")),
+        (b"400", (b"400", b"")),
+        (b"599 " + b"x" * 500, (b"599", b"x" * replies.LONGEST_TEXT)),
+        (b"250 ok", None),
+        (b"354 go", None),
+        (b"55", None),
+        (b"55x no", None),
+        (b"5501 no", None),
+        (b"550no", None),
+    ],
+)
+def test_refusal(line: bytes, found: tuple[bytes, bytes] | None) -> None:
+    assert replies.refusal(line) == found
+
+
+def test_with_text() -> None:
+    assert replies.with_text(b"553 sorry (#5.7.1)\r\n", b"call\r us") == b"553 sorry call? us (#5.7.1)\r\n"

@@ -3,6 +3,7 @@
 import marshal
 import posix
 import socket
+import stat
 import sys
 from time import monotonic, time
 
@@ -58,12 +59,14 @@ class Preloads:
 
 
 def stamp_of(path: bytes) -> "Stamp | None":
-    """What tells one version of a file from another; None where it cannot be executed, or is no file of ours."""
+    """What tells one version of a file from another; None where it cannot be executed, or is no file."""
     try:
-        stat = posix.stat(path)
+        found = posix.stat(path)
     except OSError:
         return None
-    return (stat.st_mtime_ns, stat.st_size, stat.st_ino) if posix.access(path, posix.X_OK) else None
+    if not stat.S_ISREG(found.st_mode) or not posix.access(path, posix.X_OK):
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 class Server:

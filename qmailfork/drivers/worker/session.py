@@ -184,6 +184,8 @@ class Session:
         return self._run(request)
 
     def _consult(self, request: requests.Consult) -> object:
+        if request.address[:1] != b"/":  # a socket's path that begins at qmail's home
+            posix.fchdir(self._link.home)
         self._site.residents.ask(request, self.resume)
         return LATER
 
@@ -273,7 +275,7 @@ class Session:
     def tend(self) -> None:
         """What has to be looked after from time to time."""
         if self._queue:
-            self._queue.drain()
+            self._queue.look_after()
 
     def _note(self, request: requests.Note) -> None:
         self._link.log(request.event)
