@@ -105,7 +105,7 @@ def _say(verdict: Verdict, text: bytes) -> bool:
 
 def _change(verdict: Verdict, text: bytes) -> bool:
     """Another address, where it is one."""
-    if len(text) <= address.LONGEST and not any(octet < 33 or octet == 127 for octet in text):
+    if 0 < len(text) <= address.LONGEST and not any(octet < 33 or octet == 127 for octet in text):
         verdict.recipient = text
     else:
         verdict.remarks += ((b"Extfork_Address", text),)

@@ -5,8 +5,9 @@ checker finds what it would find had it been run: its own directory first on sys
 
 A request is 4 octets of length and a marshalled tuple: (number, argv, environment) with the descriptors for 1, 2 and
 the working directory to start one, (number,) to kill one. What is told are lines: the number, and the wait status.
-A checker with a function main() is imported once, and main() called in each fork; any other is compiled once, and run
-as __main__ in each fork, as is one that could not be imported; one that is no Python of ours is executed.
+A checker with a function main() that wants no arguments is imported once, and main() called in each fork; any other
+is compiled once, and run as __main__ in each fork, as is one that could not be imported; one that is no Python of ours
+is executed.
 """
 
 import array
@@ -39,12 +40,18 @@ def load(path: str) -> Program:
         source = file.read()
     tree = ast.parse(source, path)
     code = compile(tree, path, "exec", dont_inherit=True)
-    if any(isinstance(node, ast.FunctionDef) and node.name == "main" for node in tree.body):
+    if any(isinstance(node, ast.FunctionDef) and node.name == "main" and wants_nothing(node) for node in tree.body):
         try:
             return imported(path, code)
         except (Exception, SystemExit):
             sys.modules.pop(name_of(path), None)
     return lambda: run(path, code)
+
+
+def wants_nothing(function: ast.FunctionDef) -> bool:
+    """Whether it can be called without arguments."""
+    wanted = function.args
+    return len(wanted.posonlyargs + wanted.args) == len(wanted.defaults) and None not in wanted.kw_defaults
 
 
 def name_of(path: str) -> str:
@@ -210,7 +217,8 @@ def status_of(program: Program) -> int:
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         try:
-            stream.flush()
+            if stream and not stream.closed:
+                stream.flush()
         except OSError:
             status = status or 120  # Python's own code for it
     return status

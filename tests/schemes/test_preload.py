@@ -148,6 +148,24 @@ def test_a_program_without_main_or_without_its_guard(kind: str, text: str, home:
 
 
 @both
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import sys\n\ndef main(argv):\n    return 100\n\nif __name__ == '__main__':\n    sys.exit(main(sys.argv))\n",
+        "import sys\n\ndef main(*, code):\n    return code\n\n"
+        "if __name__ == '__main__':\n    sys.exit(main(code=100))\n",
+        "import sys\n\ndef main(argv=()):\n    sys.stdout.close()\n    return 100\n\n"
+        "if __name__ == '__main__':\n    sys.exit(main())\n",
+    ],
+)
+def test_a_main_that_wants_arguments_or_closes_its_output(kind: str, text: str, home: QmailHome) -> None:
+    write(home, text)
+    with session(kind, home, home.environment(SMTPEXTFORK="preload:bin/checker.py")) as opened:
+        begin(opened)
+        assert rcpt(opened, "joe")[:3] == b"554"
+
+
+@both
 @pytest.mark.parametrize("text", ["def main(:\n", None])
 def test_a_file_that_is_no_program(kind: str, text: str | None, home: QmailHome) -> None:
     if text is not None:

@@ -79,6 +79,15 @@ def test_a_plugin_changes_things(kind: str, home: QmailHome) -> None:
     assert stored.recipients[1] == b"other@elsewhere.example"
 
 
+def test_an_address_that_a_plugin_changes_to_none_is_left_out(kind: str, home: QmailHome) -> None:
+    with session(kind, home, home.environment(SMTPEXTFORK="spp::echo C$UNSET")) as talk:
+        begin(talk)
+        assert rcpt(talk, "joe") == b"250 ok"
+        assert send(talk).startswith(b"250 ")
+        assert any("Info::RCPT::Extfork_Address" in line for line in talk.log())
+    assert home.messages()[0].recipients == (b"joe@joedomain.net",)
+
+
 def test_a_plugin_sets_what_later_programs_see(kind: str, home: QmailHome) -> None:
     seen = home.path / "seen"
     witness = script(home, "witness", f'echo "${{WORD-unset}} ${{TCPREMOTEIP-unset}}" >> {seen}\n')
