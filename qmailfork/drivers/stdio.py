@@ -14,7 +14,7 @@ from qmailfork.programs.journal import Event
 from qmailfork.programs.outcome import UNSTARTED, Outcome
 from qmailfork.smtp import replies
 from qmailfork.system import children, config, signals, spawn
-from qmailfork.system.queue import PATIENCE, Handover
+from qmailfork.system.queue import A_WHILE, PATIENCE, Handover
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -301,15 +301,16 @@ def _put(handover: Handover, descriptor: int, data: bytes) -> None:
     """Give a queue program `data`, as long as it takes it."""
     rest = handover.put(descriptor, memoryview(data))
     while rest:
-        _ready(descriptor, select.POLLOUT, None)
+        if not _ready(descriptor, select.POLLOUT, A_WHILE):
+            handover.look_after()
         rest = handover.put(descriptor, rest)
 
 
-def _ready(descriptor: int, event: int, seconds: float | None) -> bool:
-    """Wait for `event`; False where it does not come within `seconds` (None: no limit)."""
+def _ready(descriptor: int, event: int, seconds: float) -> bool:
+    """Wait for `event`; False where it does not come within `seconds`."""
     poll = select.poll()
     poll.register(descriptor, event)
-    return bool(poll.poll(None if seconds is None else seconds * 1000))
+    return bool(poll.poll(seconds * 1000))
 
 
 def _send(reply: bytes, seconds: float) -> bool:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PATIENCE = 5.0  # seconds for a program to end after its message was abandoned
+A_WHILE = 1.0  # seconds without its reading after which a program is looked after
 NOTHING = memoryview(b"")
 _NO_ROOM = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 
@@ -74,6 +75,11 @@ class Handover:
         except OSError:
             self.broken = True
         return NOTHING
+
+    def look_after(self) -> None:
+        """See whether the program has ended: a child that it left behind may hold its pipes, and read nothing."""
+        if self.pid and posix.waitid(posix.P_PID, self.pid, posix.WEXITED | posix.WNOHANG | posix.WNOWAIT):
+            self.broken = True
 
     def end_message(self) -> int:
         """No more of the message comes; the descriptor to close."""

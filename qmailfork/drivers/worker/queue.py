@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 class Queue:
     """A hand-over that is under way. Each step says whether it is done; if not, its callback is called later."""
 
-    __slots__ = ("_handover", "_on_end", "_patience", "_reactor", "_reaper", "_rest", "_words")
+    __slots__ = ("_handover", "_on_end", "_patience", "_reactor", "_reaper", "_rest", "_stalled", "_words")
 
     def __init__(self, reactor: Reactor, reaper: Reaper, handover: Handover) -> None:
         self._reactor = reactor
         self._reaper = reaper
         self._handover = handover
         self._rest = memoryview(b"")
+        self._stalled: Callable[[], None] | None = None
         self._words = b""
         self._on_end: Callable[[Outcome, bool], None] | None = None
         self._patience: asyncio.TimerHandle | None = None
@@ -38,12 +39,14 @@ class Queue:
         self._rest = self._handover.put(descriptor, memoryview(data))
         if not self._rest:
             return True
-        self._reactor.on_writable(descriptor, lambda: self._go_on(descriptor, done))
+        self._stalled = lambda: self._go_on(descriptor, done)
+        self._reactor.on_writable(descriptor, self._stalled)
         return False
 
     def _go_on(self, descriptor: int, done: "Callable[[], None]") -> None:
         self._rest = self._handover.put(descriptor, self._rest)
         if not self._rest:
+            self._stalled = None  # it knows us
             self._reactor.ignore_writable(descriptor)
             done()
 
@@ -72,6 +75,13 @@ class Queue:
     def _lose_patience(self) -> None:
         spawn.kill_group(self._handover.pid, signals.SIGKILL)
 
+    def look_after(self) -> None:
+        """One that does not read may wait for us to, or have ended."""
+        self.drain()
+        if self._rest and self._stalled:
+            self._handover.look_after()
+            self._stalled()
+
     def drain(self) -> None:
         """Take what the program wrote for exit code 82, lest it waits for a reader."""
         try:
@@ -93,5 +103,6 @@ class Queue:
 
     def close(self) -> None:
         """Let go of the program: it has the envelope whole, or sees none."""
+        self._stalled = None
         for end in self._handover.open_ends():
             self._reactor.close(end)

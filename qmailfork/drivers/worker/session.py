@@ -275,7 +275,7 @@ class Session:
     def tend(self) -> None:
         """What has to be looked after from time to time."""
         if self._queue:
-            self._queue.drain()
+            self._queue.look_after()
 
     def _note(self, request: requests.Note) -> None:
         self._link.log(request.event)
