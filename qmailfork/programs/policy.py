@@ -32,7 +32,7 @@ def address(text: bytes) -> bytes | tuple[bytes, int]:
     if kind == b"unix" and rest:
         return rest
     host, _, port = rest.rpartition(b":")
-    if kind == b"inet" and port.isdigit() and 0 < int(port[:6]) < 65536:
+    if kind == b"inet" and port.isdigit() and len(port) <= 5 and 0 < int(port) < 65536:
         return host.strip(b"[]") or b"127.0.0.1", int(port)
     raise BadAddress
 

@@ -296,6 +296,15 @@ class TestWhatAVerboseLogSays:
             b"quit, closing connection",
         ]  # fmt: skip
 
+    @pytest.mark.parametrize(
+        ("loglevel", "count", "more"),
+        [(1, 2, b"rcpt to"), (2, 4, b"connection from"), (2, 4, b"mail from"), (3, 5, b"refused: DATA")],
+    )
+    def test_what_its_level_asks_for(self, loglevel: int, count: int, more: bytes) -> None:
+        words = self.words(loglevel)
+        assert len(words) == count
+        assert [word.startswith(more) for word in words].count(True) == 1
+
     def test_nothing_that_is_not_asked_for(self) -> None:
         steps = {b"rcpt to: joe@joedomain.net", b"message queued: 1732413099 qp 4713 size 18 bytes"}
         assert set(self.words(0)) == steps

@@ -18,6 +18,12 @@ def test_the_message_and_its_envelope() -> None:
     assert played.abandoned == []
 
 
+def test_a_message_in_pieces_is_the_same() -> None:
+    whole = MESSAGE + b".\r\nQUIT\r\n"
+    played = play([READY, *[bytes([octet]) for octet in whole]])
+    assert played.queued == [(RECEIVED % b"" + b"Subject: x\n\nhello\n", ENVELOPE)]
+
+
 @pytest.mark.parametrize(
     ("helo", "field"),
     [(b"HELO foo", b"(HELO foo) ("), (b"EHLO foo", b"(HELO foo) ("), (b"HELO UNKNOWN", b"("), (b"HELO", b"(HELO ) (")],

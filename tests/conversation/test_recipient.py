@@ -231,3 +231,19 @@ class TestCheckers:
         played = checked({b"SMTPEXTFORK": b"/a", b"SMTPEXTFORKTIMEOUT": b"1.5"}, PASSED)
         assert isinstance(played.runs[0], Run)
         assert played.runs[0].seconds == 1.5
+
+    def test_each_has_what_is_left_of_the_lists_time(self) -> None:
+        took = [Outcome(EXITED, 0, b"", milliseconds) for milliseconds in (1000.0, 250.0, 0.0)]
+        variables = {**THREE, b"SMTPEXTFORKTOTAL": b"1.5", b"SMTPEXTFORKTIMEOUT": b"1.25"}
+        assert [run.seconds for run in checked(variables, *took).runs] == [1.25, 0.5, 0.25]
+
+    def test_set_no_more_than_a_hundred_fields(self) -> None:
+        def fields(first: int, last: int) -> bytes:
+            return b"".join(b"Header: X-%d: x\n" % number for number in range(first, last))
+
+        outcomes = [Outcome(EXITED, 0, fields(first, last)) for first, last in ((0, 60), (40, 100), (99, 101))]
+        variables = {b"SMTPEXTFORK": b"/a", b"SMTPEXTFORKHEADERS": b"1"}
+        played = checked(variables, *outcomes, more=RCPT + RCPT + b"DATA\r\n.\r\n")
+        assert played.queued[0][0].startswith(b"".join(b"X-%d: x\n" % number for number in range(100)) + b"Received: ")
+        remarks = [event.info for event in played.notes if event.condition == b"Info::RCPT::Extfork_Header"]
+        assert remarks == [b"more than 100 header fields"]
