@@ -70,7 +70,7 @@ def of_directory(directory: bytes, runs: bool = False, pairs: tuple[str, ...] = 
     surroundings.put(service.environment, pairs)
     cdb = str(service.path(service.chain.cdb)) if service.chain.cdb else ""
     source = cdb.removesuffix(".cdb")
-    about_rules = [*rules.compiled(source, cdb)] if cdb else []
+    about_rules = [*rules.compiled(source, cdb, service.chain.optional)] if cdb else []
     known, refused = rules.parsed(source, cdb) if cdb else ([], [])
     about_rules += [*refused, *rules.relaying(source, known)]
 
@@ -171,7 +171,10 @@ def _memory() -> Iterator[Finding]:
 
 def _rules(source: str) -> list[Finding]:
     cdb = f"{source}.cdb"
-    if not os.path.exists(source):
-        return [Finding(ERROR, source, os.strerror(2), "there are no rules to compile", "name the source of tcprules")]
+    try:
+        with open(source, "rb"):
+            pass
+    except OSError as fault:
+        return [Finding(ERROR, source, str(fault.strerror), "no rules can be compiled", "name the source of tcprules")]
     known, refused = rules.parsed(source, cdb)
     return [*rules.compiled(source, cdb), *refused, *rules.relaying(source, known)]

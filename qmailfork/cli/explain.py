@@ -1,5 +1,6 @@
 """`qmailfork explain`: the conversation that a client would have, and what decides in it."""
 
+import ipaddress
 import json
 import os
 import shlex
@@ -46,6 +47,10 @@ DECIDES = {
     b"Accept::RCPT::Recipients_Pam": "a program in control/recipients knows the recipient",
     b"Error::RCPT::Recipients_Pam": "a program in control/recipients does not tell",
     b"Accept::RCPT::Recipients_Wild": "control/recipients takes every recipient of the domain",
+    b"Error::SNDR::Wrapped_Exec": "the wrapped smtpd cannot be executed",
+    b"Error::SNDR::Wrapped_Gone": "the wrapped smtpd has ended",
+    b"Error::SNDR::Wrapped_Timeout": "QMAILFORK_CHILDTIMEOUT: the wrapped smtpd says nothing",
+    b"Error::SNDR::Wrapped_Protocol": "what the wrapped smtpd says is no SMTP",
     b"Accept::SNDR::Relay_Client": "RELAYCLIENT is set: control/rcpthosts does not count",
 }
 
@@ -59,7 +64,7 @@ DECIDES = {
 @click.option("--from", "sender", type=text, default="", help="The sender; the null sender if not given.")
 @click.option("--to", "recipients", type=text, multiple=True, help="A recipient; may be repeated.")
 @click.option("-x", "cdb", type=text, help="tcpserver's rules, compiled by tcprules.")
-@click.option("--rules", "source", type=click.File("rb"), help="The same, not yet compiled.")
+@click.option("--rules", "source", type=text, help="The same, not yet compiled.")
 @click.option("--local", type=text, default="mail.example.net", help="Our name (tcpserver's -l).")
 @click.option("--wrap", metavar="'PROGRAM ARG...'", help="The smtpd that the server stands in front of.")
 @click.option("--dry", is_flag=True, help="Run no checkers; take it that all of them let the recipient pass.")
@@ -84,20 +89,31 @@ def explain(as_json: bool, record: tuple[str, ...], **given: Any) -> None:
     for option, value in (("--ip", given["ip"]), ("--to", given["recipients"])):
         if not value:
             raise click.UsageError(f"Missing option '{option}'.")
-    for value in (given["helo"] or b"", given["sender"], *given["recipients"]):
-        if b"\n" in value:
-            raise click.UsageError("no client can send a line feed in its name or an address")
+    _possible(given)
     environment = surroundings.environment(given["env_dir"], given["pairs"])
     try:
         told = Explained(environment, given)
     except (ControlFault, OSError) as fault:
-        click.echo(f"qmailfork explain: {fault}", err=True)
+        click.echo(f"qmailfork explain: {surroundings.said(fault)}", err=True)
         sys.exit(UNREADABLE)
     if as_json:
         click.echo(json.dumps(told.as_json()))
     else:
         _show(told)
     sys.exit(0 if told.accepted else 1)
+
+
+def _possible(given: dict[str, Any]) -> None:
+    """Whether there can be such a client, and one source of rules. Raises click.UsageError."""
+    try:
+        ipaddress.ip_address(os.fsdecode(given["ip"]))
+    except ValueError:
+        surroundings.fail("--ip", f"{words.shown(given['ip'])} is no address")
+    if given["cdb"] and given["source"]:
+        raise click.UsageError("either -x or --rules")
+    for value in (given["helo"] or b"", given["sender"], *given["recipients"]):
+        if b"\n" in value:
+            raise click.UsageError("no client can send a line feed in its name or an address")
 
 
 class Explained:
@@ -160,19 +176,18 @@ class Explained:
         }
 
 
-def _compiled(source: Any) -> bytes:
-    """The rules of `source` in a cdb, made by tcprules itself. Raises click.UsageError."""
+def _compiled(source: bytes) -> bytes:
+    """The rules of `source` in a cdb, made by tcprules itself. Raises ControlFault, OSError, click.UsageError."""
+    program = shutil.which("tcprules")
+    if program is None:
+        surroundings.fail("--rules", "tcprules is not in PATH")
     directory = tempfile.mkdtemp()
     click.get_current_context().call_on_close(lambda: shutil.rmtree(directory))
     path = f"{directory}/cdb"
-    try:
-        done = subprocess.run(
-            ["tcprules", path, f"{path}.tmp"], stdin=source, stderr=subprocess.PIPE, text=True, check=False
-        )
-    except FileNotFoundError:
-        surroundings.fail("--rules", "tcprules is not in PATH")
+    with open(source, "rb") as rules:
+        done = subprocess.run([program, path, f"{path}.tmp"], stdin=rules, stderr=subprocess.PIPE, check=False)
     if done.returncode:
-        surroundings.fail("--rules", done.stderr.strip())
+        raise ControlFault(f"{words.shown(source)}: {words.shown(done.stderr.strip())}")
     return os.fsencode(path)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from qmailfork.cli import metering
+from qmailfork.cli import metering, surroundings
 from qmailfork.cli.faults import Fatal, Strict
 from qmailfork.conversation.settings import ControlFault
 from qmailfork.drivers.listener import Listener
@@ -22,8 +22,11 @@ METRICS_BACKLOG = 10
 SETTINGS = {"allow_interspersed_args": False, "max_content_width": 100}
 
 
-def _count(lowest: int) -> click.IntRange:
-    return click.IntRange(lowest)
+MOST_ID = (1 << 32) - 2  # the one above it stands for none (setuid(2))
+
+
+def _count(lowest: int, most: int | None = None) -> click.IntRange:
+    return click.IntRange(lowest, most)
 
 
 @click.command(cls=Strict, context_settings=SETTINGS)
@@ -31,8 +34,8 @@ def _count(lowest: int) -> click.IntRange:
 @click.option("-x", "rules", type=click.Path(), help="Rules in a cdb made by tcprules; read again when it changes.")
 @click.option("-X", "rules_optional", is_flag=True, help="Allow everyone where the file of -x does not exist.")
 @click.option("-B", "banner", default="", help="Write this as soon as a client has connected.")
-@click.option("-g", "gid", type=_count(0), help="Change to this group id before serving.")
-@click.option("-u", "uid", type=_count(0), help="Change to this user id before serving.")
+@click.option("-g", "gid", type=_count(0, MOST_ID), help="Change to this group id before serving.")
+@click.option("-u", "uid", type=_count(0, MOST_ID), help="Change to this user id before serving.")
 @click.option("-U", "from_environment", is_flag=True, help="Change to $GID and $UID, as -g and -u do.")
 @click.option("-l", "local_name", help="Our own name, instead of asking DNS for it.")
 @click.option("-1", "print_port", is_flag=True, help="Print the port number on standard output.")
@@ -127,7 +130,9 @@ def listen(**given: Any) -> None:
         rehearse(told)
         listener = Listener(listening, told, null, metrics)
     except (sockets.BindFault, ControlFault, OSError, ValueError) as fault:
-        raise Fatal(str(fault)) from None
+        raise Fatal(surroundings.said(fault)) from None
+    if given["daemon"] and given["pid_file"]:
+        _try_pid(given["pid_file"])  # while whoever started us hears that it cannot be
     if given["print_port"]:
         click.echo(listening.tcp[0].getsockname()[1] if listening.tcp else 0)
     for standard in (0, 1):  # as tcpserver does: nobody shall wait for the end of what we hold
@@ -184,7 +189,7 @@ def _networks(texts: tuple[str, ...]) -> list[ipaddress.IPv4Network | ipaddress.
     try:
         return [ipaddress.ip_network(word) for text in texts for word in text.replace(",", " ").split()]
     except ValueError as fault:
-        raise ValueError(f"--proxy: {fault}") from None
+        raise click.UsageError(f"--proxy: {fault}") from None
 
 
 def rehearse(told: Options) -> None:
@@ -207,19 +212,25 @@ def account(given: dict[str, Any]) -> tuple[int | None, int | None]:
     """The ids of user and group that -u, -g or -U say; None: as we are. Raises ValueError."""
     if not given["from_environment"]:
         return given["uid"], given["gid"]
-    try:
-        return int(os.environ["UID"]), int(os.environ["GID"])
-    except (KeyError, ValueError):
-        raise ValueError("-U: $UID and $GID are not both set to numbers") from None
+    ids = [os.environ.get(name, "") for name in ("UID", "GID")]
+    if not all(text.isascii() and text.isdigit() and int(text) <= MOST_ID for text in ids):
+        raise ValueError("-U: $UID and $GID are not both set to numbers")
+    return int(ids[0]), int(ids[1])
 
 
 def become(uid: int | None, gid: int | None) -> None:
-    """Change to this user and group. Raises OSError."""
-    if gid is not None:
-        os.setgroups([gid])
-        os.setgid(gid)
-    if uid is not None:
-        os.setuid(uid)
+    """Change to this user and group. Raises ValueError."""
+    for option, number, change in (("-g", gid, _join), ("-u", uid, os.setuid)):
+        if number is not None:
+            try:
+                change(number)
+            except OSError as fault:
+                raise ValueError(f"{option} {number}: {fault.strerror}") from None
+
+
+def _join(gid: int) -> None:
+    os.setgroups([gid])
+    os.setgid(gid)
 
 
 def in_background(listener: Listener, listening: list[socket.socket], pid_file: str | None) -> int:
@@ -231,6 +242,18 @@ def in_background(listener: Listener, listening: list[socket.socket], pid_file: 
         if pid_file:
             _write_pid(pid_file)
         return listener.run()
+
+
+def _try_pid(path: str) -> None:
+    """Whether it can be written, which leaves no file behind that was not there. Raises Fatal."""
+    there = os.path.exists(path)
+    try:
+        with open(path, "a", encoding="ascii"):
+            pass
+        if not there:
+            os.unlink(path)
+    except OSError as fault:
+        raise Fatal(f"{path}: {fault.strerror}") from None
 
 
 def _write_pid(path: str) -> None:

@@ -74,12 +74,20 @@ def _place(given: str | None) -> str:
 
 
 def _write(directory: str, files: dict[str, File]) -> list[str]:
-    """Write all, or nothing where one is there already. Raises Refusal, Unwritable."""
+    """Write all, or nothing where one is there already or cannot be written. Raises Refusal, Unwritable."""
     there = [path for path in files if os.path.lexists(f"{directory}/{path}")]
     if there:
         more = f" and {len(there) - 1} more" if len(there) > 1 else ""
         raise Refusal(f"{directory}/{there[0]}{more}: there already, and nothing is overwritten")
-    return list(disk.write({f"{directory}/{path}": file for path, file in files.items()}, lambda path: True))
+    written: list[str] = []
+    try:
+        for path in disk.write({f"{directory}/{path}": file for path, file in files.items()}, lambda path: True):
+            written.append(path)
+    except disk.Unwritable:
+        for path in written:  # or the next try would find them there
+            os.unlink(path)
+        raise
+    return written
 
 
 def _tell(plan: Plan, directory: str, paths: list[str], as_json: bool) -> None:

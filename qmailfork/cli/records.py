@@ -1,6 +1,7 @@
 """Decision records, read back from the log and told: `qmailfork explain ID`."""
 
 import json
+import os
 import re
 import sys
 import time
@@ -22,8 +23,8 @@ def explain(name: str, logs: tuple[str, ...], as_json: bool) -> None:
     """Tell what the `logs` have under the `name` of a decision or a session; where they have nothing, the end."""
     name = name.lower()
     if not _ID.fullmatch(name):
-        raise click.UsageError(f"{words.shown(name.encode())} is no name of a decision, such as k3m9-x2qp-1")
-    if not logs and sys.stdin.isatty():
+        raise click.UsageError(f"{words.shown(os.fsencode(name))} is no name of a decision, such as k3m9-x2qp-1")
+    if not logs and (sys.stdin is None or sys.stdin.isatty()):
         raise click.UsageError("name a log: a directory of multilog, a file, or - for standard input")
     try:
         found = list(records(name, logs or (files.STDIN,)))

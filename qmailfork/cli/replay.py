@@ -23,12 +23,13 @@ if TYPE_CHECKING:
     from qmailfork.report.counters import Top
 
 CHANGED, UNREADABLE, INTERRUPTED = 1, 111, 130
+UNTRIED = click.Path(readable=False)  # what cannot be read is no wrong option
 LISTS = (b"SMTPEXTFORK", b"SMTPEXTFORKR")
 
 
 @click.command()
 @click.argument("logs", nargs=-1, required=True, type=click.Path(), metavar="LOG...")
-@click.option("--env", "new", type=click.Path(), required=True, help="The new list: an env-dir, or NAME=value lines.")
+@click.option("--env", "new", type=UNTRIED, required=True, help="The new list: an env-dir, or NAME=value lines.")
 @click.option("--state", type=click.Path(dir_okay=False), help="Remember here how far it came, and go on from there.")
 @click.option("--jobs", type=click.IntRange(1, 256), default=2, show_default=True, help="Checkers at a time.")
 @click.option("--sample", type=click.IntRange(0, 1000), default=3, show_default=True, help="Examples of each kind.")

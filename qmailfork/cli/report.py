@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -41,19 +41,24 @@ def report(logs: tuple[str, ...], as_json: bool, **given: Any) -> None:
         drawings = [drawn.Drawing(option, path) for option, path in wanted if path]
         tally, counts = _counted(logs, given)
         told = summary.of(tally, counts, given["top"])
+        if told.faults and not told.lines["lines"]:
+            _end(told.faults, UNREADABLE)
         for drawing in drawings:
             drawing.write(told)
     except drawn.Impossible as why:
-        click.echo(f"qmailfork report: {why}", err=True)
-        sys.exit(WRONG)
+        _end([str(why)], WRONG)
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(told)))
     elif not drawings:
         _show(told, given["width"])
-    for fault in told.faults:
-        click.echo(f"qmailfork report: {fault}", err=True)
     if told.faults:
-        sys.exit(INCOMPLETE if told.lines["lines"] else UNREADABLE)
+        _end(told.faults, INCOMPLETE)
+
+
+def _end(faults: list[str], status: int) -> NoReturn:
+    for fault in faults:
+        click.echo(f"qmailfork report: {fault}", err=True)
+    sys.exit(status)
 
 
 def _counted(logs: tuple[str, ...], given: dict[str, Any]) -> "tuple[Tally, Counts]":
@@ -61,14 +66,13 @@ def _counted(logs: tuple[str, ...], given: dict[str, Any]) -> "tuple[Tally, Coun
     from qmailfork.logs.reader import Reader  # noqa: PLC0415
     from qmailfork.report.tally import Tally  # noqa: PLC0415
 
-    if not logs and sys.stdin.isatty():
+    if not logs and (sys.stdin is None or sys.stdin.isatty()):
         raise click.UsageError("name a log, or - for standard input")
     tally = Tally(surroundings.environment(given["env_dir"], given["pairs"]))
     try:
         reader = Reader(logs or (files.STDIN,), given["since"], given["until"])
     except files.Unreadable as fault:
-        click.echo(f"qmailfork report: {fault}", err=True)
-        sys.exit(UNREADABLE)
+        _end([str(fault)], UNREADABLE)
     beside = reader.size > WORTH and (os.cpu_count() or 1) > 1
     gc.disable()  # events come by the million, and none of them is a cycle
     add = tally.add

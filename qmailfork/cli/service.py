@@ -72,7 +72,7 @@ def service(directory: str, checks: bool, as_json: bool, yes: bool, overwrite: b
     """  # fmt: skip
     if checks:
         tell(of_directory(os.fsencode(directory)), as_json)
-    asks = sys.stdin.isatty() and sys.stdout.isatty() and not yes and not as_json
+    asks = sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty() and not yes and not as_json
     plan = _plan(os.path.abspath(directory), given, asks)
     files = WRITERS.get(plan.supervisor, scripts.directories)(plan)
     try:
@@ -106,6 +106,10 @@ def _plan(directory: str, given: dict[str, Any], asks: bool) -> Plan:
     for name, value in given.items():
         if isinstance(value, str) and UNFIT.search(value):
             raise click.UsageError(f"--{name.replace('_', '-')}: control characters")
+    if any(UNFIT.search(relay) for relay in given["relays"]):
+        raise click.UsageError("--relay: control characters")
+    if not os.path.isabs(given["home"]):
+        raise click.UsageError(f"--home: {given['home']}: not an absolute path")
     wrapped = tuple((given["wrap"] or "").split())
     if wrapped and given["kind"] == HANDOFF:
         raise click.UsageError("--wrap: no hand-off stands in front of another smtpd; choose stdio or listener")
@@ -190,7 +194,8 @@ def _variables(given: dict[str, Any]) -> dict[str, str]:
 
 def _place_of(program: str) -> str:
     """The directory of one of qmailfork's own programs."""
-    return next((place for place in _programs() if os.path.exists(f"{place}/{program}")), "/usr/local/bin")
+    places = [*_programs(), os.path.dirname(sys.executable)]  # where pip has put it, whatever is linked from elsewhere
+    return next((place for place in places if os.path.exists(f"{place}/{program}")), "/usr/local/bin")
 
 
 def _installed() -> str:

@@ -48,6 +48,13 @@ def put(variables: dict[bytes, bytes], pairs: Iterable[str]) -> None:
         variables[name] = value
 
 
+def said(fault: Exception) -> str:
+    """What could not be read or done, in words: the file before the reason, where an OSError has both."""
+    if isinstance(fault, OSError) and fault.filename is not None and fault.strerror:
+        return f"{os.fsdecode(fault.filename)}: {fault.strerror}"
+    return str(fault)
+
+
 def fail(option: str, words: str) -> NoReturn:
     """One sentence about an option. Raises click.UsageError."""
     raise click.UsageError(f"{option}: {words}")

@@ -95,7 +95,7 @@ def finish(session: Session, qp: int, size: int) -> "Asking[bytes]":
     first = session.recipients[0]
     refusal = queue.refusal(outcome, complete)
     if refusal:
-        yield session.note(events.not_queued(first, outcome, refusal))
+        yield session.note(events.not_queued(first, session.settings.queue, outcome, refusal))
         return refusal
     reply = replies.queued(outcome.when, qp)
     yield session.note(events.queued(first, outcome.when, qp, size, reply))

@@ -1,6 +1,7 @@
 """The files of a log: multilog's, svlogd's and s6-log's directories, single files, compressed ones, standard input."""
 
 import bz2
+import errno
 import gzip
 import io
 import lzma
@@ -97,7 +98,11 @@ class Lines:
 
 
 def _raw(path: str) -> io.BufferedReader:
-    return io.BufferedReader(io.FileIO(sys.stdin.fileno() if path == STDIN else path, closefd=path != STDIN), BLOCK)
+    if path != STDIN:
+        return io.BufferedReader(io.FileIO(path), BLOCK)
+    if sys.stdin is None:  # whoever started us has closed it
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    return io.BufferedReader(io.FileIO(sys.stdin.fileno(), closefd=False), BLOCK)
 
 
 def _counted(plain: io.BufferedIOBase, raw: io.BufferedReader, progress: Callable[[int], object]) -> Iterator[bytes]:

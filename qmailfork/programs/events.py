@@ -5,7 +5,7 @@ style; where neither had a word, the condition is ours. Levels: 1 errors, 2 acco
 """
 
 from qmailfork.programs.journal import AUTH, ENVELOPE, HOST, TLS, UNSAID, Event, clean
-from qmailfork.programs.outcome import EXITED, Outcome
+from qmailfork.programs.outcome import EXITED, UNSTARTED, Outcome
 from qmailfork.smtp import replies
 
 TYPE_CHECKING = False
@@ -88,13 +88,14 @@ def queued(recipient: bytes, when: int, qp: int, size: int, reply: bytes) -> Eve
     return Event(b"Accept::DATA::Queued", UNSAID, b"qp %d" % qp, 2, words, reply, recipient)
 
 
-def not_queued(recipient: bytes, outcome: Outcome, reply: bytes) -> Event:
-    """The queue program did not take the message, and how it ended."""
+def not_queued(recipient: bytes, program: bytes, outcome: Outcome, reply: bytes) -> Event:
+    """The queue program did not take the message, and how it ended; the `program` is named where it did not start."""
     how = b"%d" % outcome.code if outcome.how == EXITED else outcome.how.capitalize().encode()
     lasting = b"permanently" if reply.startswith(b"5") else b"temporarly"
     text = reply[4:].rstrip()
     words = b"message %b not accepted because: %b" % (lasting, text)
-    return Event(b"Reject::DATA::Queue_" + how, ENVELOPE, text, 1, words, reply, recipient)
+    info = program if outcome.how == UNSTARTED else text
+    return Event(b"Reject::DATA::Queue_" + how, ENVELOPE, info, 1, words, reply, recipient)
 
 
 def no_queue(recipient: bytes, reason: bytes) -> Event:

@@ -33,4 +33,5 @@ class Database:
             raise self._damaged(fault) from None
 
     def _damaged(self, fault: Exception) -> ControlFault:
-        return ControlFault(f"{self._path.decode(errors='surrogateescape')}: not a readable cdb ({fault})")
+        why = fault.strerror if isinstance(fault, OSError) and fault.strerror else fault
+        return ControlFault(f"{self._path.decode(errors='surrogateescape')}: not a readable cdb ({why})")

@@ -87,6 +87,12 @@ def test_rules_that_were_not_compiled(home: QmailHome, tmp_path: Path) -> None:
     assert "the cdb is older" in call(home, "--rules", str(source), **GOOD).stdout
 
 
+def test_rules_that_cannot_be_read(home: QmailHome, tmp_path: Path) -> None:
+    assert f"error: {tmp_path}/absent: No such file" in call(home, "--rules", f"{tmp_path}/absent", **GOOD).stdout
+    (tmp_path / "a").touch()
+    assert f"error: {tmp_path}/a/b: Not a directory" in call(home, "--rules", f"{tmp_path}/a/b", **GOOD).stdout
+
+
 def test_a_relative_path_is_the_callers(home: QmailHome, tmp_path: Path) -> None:
     (tmp_path / "rules").write_text(":allow\n")
     tcprules(tmp_path, ":allow\n")

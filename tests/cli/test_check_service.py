@@ -231,6 +231,27 @@ def test_certificates(classic: Checked, home: QmailHome) -> None:
     assert [one["level"] for one in classic.found()] == ["error"]
 
 
+@pytest.mark.skipif(not ROOTS, reason="becomes another user")
+def test_a_service_of_somebody_elses() -> None:
+    with open_directory() as place:
+        (place / "closed" / "service").mkdir(parents=True)
+        (place / "closed").chmod(0o700)
+        for directory, said in (("closed/service", "closed/service"), ("closed", "closed/run")):
+            argv = ["setpriv", "--reuid", "65534", "--clear-groups", *qmailfork("check", str(place / directory))]
+            done = subprocess.run(argv, capture_output=True, text=True, check=False)
+            assert (done.returncode, done.stdout) == (2, "")
+            assert done.stderr.splitlines()[-1] == f"Error: DIRECTORY: {place}/{said}: Permission denied"
+
+
+def test_rules_that_are_not_there(classic: Checked) -> None:
+    for name in ("tcp.smtp", "tcp.smtp.cdb"):
+        (classic.directory / name).unlink()
+    assert classic.said() == [("tcp.smtp.cdb", "No such file or directory")]
+    run = (classic.directory / "run").read_text()
+    classic.put("run", run.replace("-x tcp.smtp.cdb", "-X -x tcp.smtp.cdb"))
+    assert classic.said() == []
+
+
 @pytest.mark.parametrize(
     ("place", "said"),
     [("absent", "no such directory"), ("empty", "run: No such file or directory"), ("env-dir", "leave --env-dir")],

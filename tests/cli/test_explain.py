@@ -128,20 +128,32 @@ def test_in_words(home: QmailHome) -> None:
     assert "an open relay" in call(home, "--ip", "203.0.113.7", "--to", JOE).stdout
 
 
+def test_why_the_smtpd_behind_does_not_speak(home: QmailHome) -> None:
+    for command, why in (("/absent", "cannot be executed"), ("true", "has ended"), ("echo hello", "is no SMTP")):
+        done = call(home, "--ip", "::1", "--to", JOE, "--wrap", command)
+        assert done.returncode == 1
+        assert why in done.stdout
+
+
 @pytest.mark.parametrize(
     ("words", "status", "sentence"),
     [
         (["--to", JOE], 2, "Missing option '--ip'"),
-        (["--ip", "x"], 2, "Missing option '--to'"),
-        (["--ip", "x", "--to", "a\nb"], 2, "no client can send a line feed"),
-        (["--ip", "x", "--to", JOE, "-x", "/absent.cdb"], 111, "/absent.cdb: file does not exist"),
-        (["--ip", "x", "--to", JOE, "--set", "QMAILHOME=/absent"], 111, "'/absent'"),
-        (["--ip", "x", "--to", JOE, "--rules", "/absent"], 2, "'/absent': No such file"),
-        (["--ip", "x", "--to", JOE, "--rules", "control/rules"], 2, "tcprules: fatal: unable to parse this line"),
+        (["--ip", "::1"], 2, "Missing option '--to'"),
+        (["--ip", "x", "--to", JOE], 2, "--ip: x is no address"),
+        (["--ip", "::1", "--to", "a\nb"], 2, "no client can send a line feed"),
+        (["--ip", "::1", "--to", JOE, "-x", "/absent.cdb"], 111, "/absent.cdb: file does not exist"),
+        (["--ip", "::1", "--to", JOE, "-x", "/"], 111, "/: not a readable cdb (Is a directory)"),
+        (["--ip", "::1", "--to", JOE, "-x", "/", "--rules", "/"], 2, "either -x or --rules"),
+        (["--ip", "::1", "--to", JOE, "--set", "QMAILHOME=/absent"], 111, "/absent: No such file or directory"),
+        (["--ip", "::1", "--to", JOE, "--rules", "/absent"], 111, "/absent: No such file or directory"),
+        (["--ip", "::1", "--to", JOE, "--rules", "control/rules"], 111, "control/rules: tcprules: fatal: unable"),
+        (["--ip", "::1", "--to", JOE, "--rules", "control/octets"], 111, "unable to parse this line: :\\xff"),
+        (["\udcff"], 2, "\\xff is no name of a decision"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(home: QmailHome, words: list[str], status: int, sentence: str) -> None:
-    home.control(rules="10.:perhaps\n")
+    home.control(rules="10.:perhaps\n", octets=b":\xff\n")
     done = call(home, *words)
     assert done.returncode == status
     assert sentence in done.stderr.splitlines()[-1]

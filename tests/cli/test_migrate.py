@@ -329,6 +329,15 @@ def test_where_nothing_can_be_written(tmp_path: Path) -> None:
     assert "Not a directory" in done.stderr
 
 
+def test_what_is_not_written_whole_is_taken_back(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "env").write_text("a file\n")
+    done = call(tmp_path, spamdyke="tls-level=smtps\nsender-blacklist-entry=a@b.example\nreject-empty-rdns\n")
+    assert done.returncode == 2
+    assert "/env/SMTPS: Not a directory" in done.stderr
+    assert [path.name for path in (tmp_path / "out").rglob("*") if path.is_file()] == ["env"]
+
+
 def test_words_for_people(tmp_path: Path) -> None:
     done = call(tmp_path, spamdyke="reject-empty-rdns\nconfig-dir=/x\x80\n")
     assert done.returncode == 1

@@ -6,6 +6,7 @@ import pty
 import re
 import signal
 import subprocess
+import sys
 import termios
 from pathlib import Path
 from typing import IO, Any
@@ -273,6 +274,7 @@ def test_sixty_columns_without_a_terminal(home: QmailHome, tmp_path: Path) -> No
         (("log", "--env", "other"), 2, "sets neither SMTPEXTFORK nor SMTPEXTFORKR"),
         (("log", "--env", "new", "--state", "bad"), 111, "bad: no state of qmailfork replay"),
         (("log", "--env", "new", "--state", "absent/state"), 111, "No such file"),
+        (("log", "--env", "new", "--state", "/dev/full"), 111, "/dev/full: no regular file"),
         (("log", "--env", "new", "--jobs", "0"), 2, "--jobs"),
         (("log",), 2, "--env"),
     ],
@@ -286,3 +288,18 @@ def test_one_sentence_and_no_traceback(
     done = call(home, *words)
     assert (done.returncode, "Traceback" in done.stderr) == (status, False), done.stderr
     assert sentence in done.stderr
+
+
+@pytest.mark.skipif(os.getuid() != 0 or sys.platform != "linux", reason="mounts a disk that is full")
+def test_a_state_that_cannot_be_written_whole(home: QmailHome) -> None:
+    logged(home, home.path / "log", SMTPEXTFORK="")
+    (home.path / "full").mkdir()
+    argv = qmailfork("replay", "log", "--env", listed(home.path / "new", "SMTPEXTFORK="), "--state", "full/state")
+    script = 'mount -t tmpfs -o size=4k none full; head -c 4096 /dev/zero >full/taken; "$@"; echo $?; ls full'
+    environment = {"PATH": os.environ["PATH"], "QMAILHOME": str(home.path)}
+    done = subprocess.run(
+        ["unshare", "-m", "sh", "-c", script, "sh", *argv],
+        env=environment, cwd=home.path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stderr == f"qmailfork replay: {home.path}/full/state: No space left on device\n"
+    assert done.stdout.split() == ["111", "taken"]

@@ -6,6 +6,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from qmailfork.programs import events, jsonlines
 from qmailfork.programs.journal import Event
 from qmailfork.programs.outcome import EXITED, Outcome
@@ -114,6 +116,24 @@ def test_one_sentence_and_no_traceback(tmp_path: Path) -> None:
         assert done.returncode == status, done.stderr
         assert sentence in done.stdout.decode() + done.stderr.decode()
         assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("words", [(), ("--json",)])
+def test_a_full_disk_behind_standard_output(words: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "log").write_bytes(day())
+    with open("/dev/full", "wb") as full:
+        argv = qmailfork("report", *words, f"{tmp_path}/log")
+        done = subprocess.run(argv, stdout=full, stderr=subprocess.PIPE, check=False)
+    assert done.stderr == b"qmailfork: fatal: standard output: No space left on device\n"
+    assert done.returncode == 111
+
+
+def test_without_standard_input() -> None:
+    for words, status, said in (((), 2, b"name a log"), (("-",), 111, b"standard input: Bad file descriptor")):
+        argv = ["sh", "-c", 'exec "$@" <&-', "sh", *qmailfork("report", *words)]
+        done = subprocess.run(argv, capture_output=True, check=False)
+        assert (done.returncode, b"Traceback" in done.stderr) == (status, False), done.stderr
+        assert said in done.stderr
 
 
 def test_names_without_number_are_bounded() -> None:

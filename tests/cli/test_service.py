@@ -236,6 +236,8 @@ def test_what_is_missing_is_said(place: Place) -> None:
         (["--port", "smpt"], "--address, --port: 127.0.0.1 smpt: "),
         (["--address", "300.1.1.1"], "--address, --port: 300.1.1.1 "),
         (["--checkers", "/a\n/b"], "--checkers: control characters"),
+        (["--relay", "10.\n:deny"], "--relay: control characters"),
+        (["--home", "qmail"], "--home: qmail: not an absolute path"),
     ],
 )
 def test_wrong_options(place: Place, words: list[str], said: str) -> None:
@@ -307,6 +309,18 @@ def test_submission_wants_auth(place: Place) -> None:
                 assert client.mail("joe@joedomain.net")[0] == 530, place.log("smtpd")
                 assert login(client, password) == code, place.log("smtpd")
         assert not [command for command in again(place) if "--add" in command or "servercert" in command]
+
+
+def test_checkpassword_file_is_found_where_pip_has_put_it(place: Place) -> None:
+    (place.path / "linked").mkdir()
+    for program in ("qmailfork", "qmailfork-smtpd"):
+        (place.path / "linked" / program).symlink_to(ROOT / "bin" / program)
+    argv = [sys.executable, str(place.path / "linked" / "qmailfork"), "service", "--yes", "--submission"]
+    environment = {"PATH": f"{place.path}/linked:/usr/bin:/bin"}
+    subprocess.run([*argv, str(place.path / "x")], env=environment, check=False, capture_output=True)
+    program = (place.path / "x" / "env" / "QMAILFORK_CHECKPASSWORD").read_text().split()[0]
+    assert os.access(program, os.X_OK)
+    assert program == f"{BINARIES}/checkpassword-file"
 
 
 def certified(control: Path) -> None:

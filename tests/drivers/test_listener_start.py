@@ -39,6 +39,8 @@ def ended(home: QmailHome, *words: str, **env: str) -> tuple[int, list[str]]:
         (("-b", "-1", *HERE), "'-b'"),
         (("-t", "0", *HERE), "'-t'"),
         (("-u", "joe", *HERE), "'-u'"),
+        (("-u", "4294967295", *HERE), "'-u'"),
+        (("-g", "99999999999", *HERE), "'-g'"),
         (("--workers", "0", *HERE), "'--workers'"),
         (("--per-ip", "x", *HERE), "'--per-ip'"),
         (("--grace", "-1", *HERE), "'--grace'"),
@@ -66,9 +68,11 @@ def test_so_it_is_with_tcpserver() -> None:
         (("127.0.0.1", "65536"), {}, "127.0.0.1 65536: "),
         (("-U", *HERE), {}, "-U: "),
         (("-U", *HERE), {"UID": "x", "GID": "1"}, "-U: "),
+        (("-U", *HERE), {"UID": "1", "GID": "-1"}, "-U: "),
         (("--handoff", "/nonexistent/socket"), {}, "/nonexistent/socket: "),
         (("--handoff", "/tmp/" + "x" * 200), {}, "/tmp/x"),
         (("--pid-file", "/nonexistent/pid", *HERE), {}, "/nonexistent/pid: "),
+        (("--daemon", "--pid-file", "/nonexistent/pid", *HERE), {}, "/nonexistent/pid: "),
         (("-x", "/nonexistent/rules.cdb", *HERE), {}, "/nonexistent/rules.cdb: "),
         (HERE, {"QMAILHOME": "/nonexistent"}, "/nonexistent/control"),
     ],
@@ -78,6 +82,15 @@ def test_what_cannot_be_had(words: tuple[str, ...], env: dict[str, str], part: s
     assert (status, len(lines)) == (111, 1)
     assert lines[0].startswith("qmailfork: fatal: ")
     assert part in lines[0]
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="becomes another user")
+@pytest.mark.parametrize("words", [("-u", "1"), ("-g", "1")])
+def test_a_user_that_we_may_not_become(words: tuple[str, str], home: QmailHome) -> None:
+    argv = ["setpriv", "--reuid", "65534", "--clear-groups", *qmailfork("listen", *words, *HERE)]
+    done = subprocess.run(argv, env=environment(home), capture_output=True, timeout=PATIENCE, check=False)
+    said = f"qmailfork: fatal: {' '.join(words)}: Operation not permitted\n"
+    assert (done.returncode, done.stderr.decode()) == (111, said)
 
 
 def test_an_address_that_is_taken(home: QmailHome) -> None:

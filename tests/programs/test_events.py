@@ -30,7 +30,7 @@ MADE: dict[str, Callable[[bytes], Event]] = {
     "stray_newline": events.stray_newline,
     "queued": lambda octets: events.queued(octets, 1, 2, 3, replies.queued(1, 2)),
     "not_queued": lambda octets: events.not_queued(
-        octets, Outcome(EXITED, 82, octets), queue.refusal(Outcome(EXITED, 82, b"Dno" + octets), True)
+        octets, octets, Outcome(EXITED, 82, octets), queue.refusal(Outcome(EXITED, 82, b"Dno" + octets), True)
     ),
     "no_queue": lambda octets: events.no_queue(octets, octets),
     "checker_failed": lambda octets: events.checker_failed(octets, octets, b"Extfork_Exec", CHECKS),
@@ -102,7 +102,9 @@ def test_a_condition_has_three_parts(name: str) -> None:
     ],
 )
 def test_how_the_queue_program_ended_is_in_the_condition(outcome: Outcome, condition: bytes) -> None:
-    assert events.not_queued(b"x", outcome, queue.refusal(outcome, True)).condition == condition
+    event = events.not_queued(b"x", b"/queue", outcome, queue.refusal(outcome, True))
+    assert event.condition == condition
+    assert (event.info == b"/queue") == (outcome.how == UNSTARTED)
 
 
 @pytest.mark.parametrize(
@@ -114,4 +116,4 @@ def test_how_the_queue_program_ended_is_in_the_condition(outcome: Outcome, condi
 )
 def test_qmail_ldaps_words_for_what_was_not_queued(code: int, words: bytes) -> None:
     outcome = Outcome(EXITED, code)
-    assert events.not_queued(b"x", outcome, queue.refusal(outcome, True)).words == words
+    assert events.not_queued(b"x", b"/queue", outcome, queue.refusal(outcome, True)).words == words

@@ -191,3 +191,13 @@ def test_what_was_there_stays_until_the_new_one_is_whole(tmp_path: Path) -> None
     assert image(there.read_bytes()).width == picture.WIDTH * DENSITY
     assert (there.stat().st_mode & 0o777, (tmp_path / "link").is_symlink()) == (0o640, True)
     assert sorted(os.listdir(tmp_path)) == ["a.png", "link", "none"]
+
+
+@pytest.mark.parametrize("option", ["--png", "--html"])
+def test_a_log_that_cannot_be_read_replaces_nothing(tmp_path: Path, option: str) -> None:
+    there = tmp_path / "old"
+    there.write_bytes(b"old")
+    done = call(option, str(there), log=f"{tmp_path}/absent")
+    assert (done.returncode, done.stdout) == (111, b"")
+    assert done.stderr.decode() == f"qmailfork report: {tmp_path}/absent: No such file or directory\n"
+    assert (there.read_bytes(), os.listdir(tmp_path)) == (b"old", ["old"])

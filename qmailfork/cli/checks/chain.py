@@ -24,9 +24,10 @@ class Chain:
     """What is known once the `words` of a command have been followed to their end.
 
     `env_dirs` in their order; `user` as it stands there (a name, a number); `limits` as (program and option, octets);
-    `cdb` of the rules; `shells` that stand between an env-dir or rules and the server; `server` is SMTPD, LISTEN, or
-    empty where `stopped_at` is a word that could not be followed; `python` and `wrapped` as they stand there; `metrics`
-    where a listener tells what it counts, which it opens as `starter`, before it becomes another user.
+    `cdb` of the rules, `optional` under -X; `shells` that stand between an env-dir or rules and the server; `server` is
+    SMTPD, LISTEN, or empty where `stopped_at` is a word that could not be followed; `python` and `wrapped` as they
+    stand there; `metrics` where a listener tells what it counts, which it opens as `starter`, before it becomes
+    another user.
     """
 
     def __init__(self, words: list[str], values: dict[str, str]) -> None:
@@ -37,6 +38,7 @@ class Chain:
         self.starter = ""
         self.metrics: str | None = None
         self.cdb = ""
+        self.optional = False
         self.shells: list[str] = []
         self.server = self.stopped_at = self.python = ""
         self.wrapped: list[str] = []
@@ -147,6 +149,8 @@ def _tcpserver(chain: Chain, name: str, words: list[str]) -> list[str]:
             chain.note_user(value)
         elif option == "-x":
             chain.cdb = value
+        elif option == "-X":
+            chain.optional = True
     return rest
 
 
@@ -172,6 +176,7 @@ def _qmailfork(chain: Chain, name: str, words: list[str]) -> list[str]:
     given = listen.make_context("listen", list(words[1:]), resilient_parsing=True).params
     chain.server = LISTEN
     chain.cdb = given["rules"] or chain.cdb
+    chain.optional = given["rules_optional"]
     chain.wrapped = list(given["program"])
     chain.metrics = given["metrics"]
     if given.get("env_dir"):

@@ -16,9 +16,11 @@ from qmailfork.system.tcprules import Rule
 Rules = list[tuple[bytes, Rule]]
 
 
-def compiled(source: str, cdb: str) -> Iterator[Finding]:
-    """The cdb is there, and what tcprules makes of its source now."""
+def compiled(source: str, cdb: str, optional: bool = False) -> Iterator[Finding]:
+    """The cdb is there, unless it is `optional`, and what tcprules makes of its source now."""
     if not os.path.exists(source):
+        if not optional and not os.path.lexists(cdb):
+            yield Finding(ERROR, cdb, os.strerror(2), "every client is turned away", "run tcprules, or make")
         return
     found = list(controls.compiled(source, cdb, "tcprules, or make"))
     yield from found

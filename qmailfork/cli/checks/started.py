@@ -27,8 +27,16 @@ class Started(Script):
 
 def script(directory: Path) -> Started:
     """Raises Unreadable."""
+    try:
+        return _read(_found(directory))
+    except OSError as fault:
+        raise Unreadable(f"{fault.filename}: {fault.strerror}") from None
+
+
+def _found(directory: Path) -> Path:
+    """The file that starts the service. Raises Unreadable, OSError."""
     if directory.is_file():
-        return _read(directory)
+        return directory
     if not directory.is_dir():
         raise Unreadable(f"{directory}: no such directory")
     file = directory / "run"
@@ -37,7 +45,7 @@ def script(directory: Path) -> Started:
         plain = [each for each in sorted(directory.iterdir()) if each.is_file()]
         scripts = [each for each in plain if b"rc.subr" in _octets(each)[:4096]]
         file = next(iter([*units, *scripts]), file)
-    return _read(file)
+    return file
 
 
 def _octets(file: Path) -> bytes:

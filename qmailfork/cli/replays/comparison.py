@@ -66,12 +66,19 @@ class Comparison:
         state = {name: getattr(self, name) for name in ("done", "same", "not_asked", "last", "changed", "samples")}
         state["tops"] = {name: _packed(getattr(self, name)) for name in ("checkers", "domains", "shadowed", "failed")}
         new = f"{path}.new"
-        with open(new, "w", encoding="ascii") as file:
-            json.dump({**state, "list": self._on}, file)
-        os.replace(new, path)
+        try:
+            with open(new, "w", encoding="ascii") as file:
+                json.dump({**state, "list": self._on}, file)
+            os.replace(new, path)
+        except OSError as fault:
+            if os.path.exists(new):
+                os.unlink(new)
+            raise OSError(fault.errno, fault.strerror, path) from None
 
     def load(self, path: str) -> None:
         """Go on from the state at `path`, where there is one. Raises Stale, OSError."""
+        if os.path.exists(path) and not os.path.isfile(path):
+            raise Stale(f"{path}: no regular file")
         try:
             state = json.loads(Path(path).read_bytes())
             listed = state.pop("list")
