@@ -277,6 +277,8 @@ class Driver:
         outcome = handover.unstarted or children.outcome(
             handover.pid, handover.words, None, queue.LONGEST_ERROR, handover.began
         )
+        if handover.said:
+            outcome.output = (handover.said + outcome.output)[: queue.LONGEST_ERROR]
         self._close_queue()
         return outcome, not handover.broken
 

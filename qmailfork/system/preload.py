@@ -4,7 +4,8 @@ It is a process of its own for each checker, run as a script and without anythin
 checker finds what it would find had it been run: its own directory first on sys.path, and no module but its own.
 
 A request is 4 octets of length and a marshalled tuple: (number, argv, environment) with the descriptors for 1, 2 and
-the working directory to start one, (number,) to kill one. What is told are lines: the number, and the wait status.
+the working directory to start one, (number,) to kill one. What is told are lines: the number, and the wait status; the
+number 0 asks to be replaced.
 A checker with a function main() that wants no arguments is imported once, and main() called in each fork; any other
 is compiled once, and run as __main__ in each fork, as is one that could not be imported; one that is no Python of ours
 is executed.
@@ -18,10 +19,12 @@ import gc
 import importlib.util
 import marshal
 import os
+import resource
 import select
 import signal
 import socket
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from types import CodeType, ModuleType
@@ -102,6 +105,8 @@ class Server:
         self._pids: dict[int, int] = {}  # number → process
         self._arrived = b""
         self._passed: list[int] = []
+        limit = resource.getrlimit(resource.RLIMIT_CPU)[0]
+        self._spent = float("inf") if limit == resource.RLIM_INFINITY else limit / 2  # seconds
         # SIGCHLD rings: a signal that came between a look at it and a wait would not end the wait
         self._rung, self._bell = socket.socketpair()
         self._rung.setblocking(False)
@@ -162,6 +167,8 @@ class Server:
         self._pids[number] = pid
         for descriptor in passed:
             os.close(descriptor)
+        if time.process_time() > self._spent:
+            self._tell(0, 0)  # a limit that is meant for each fork would end this process, too
 
     def _bury(self) -> None:
         """Tell of the forks that have ended."""
@@ -169,10 +176,13 @@ class Server:
             found, status = os.waitpid(pid, os.WNOHANG)
             if found:
                 del self._pids[number]
-                try:
-                    self._channel.sendall(b"%d %d\n" % (number, status))
-                except OSError:
-                    os._exit(0)
+                self._tell(number, status)
+
+    def _tell(self, number: int, status: int) -> None:
+        try:
+            self._channel.sendall(b"%d %d\n" % (number, status))
+        except OSError:
+            os._exit(0)
 
 
 def kill(pid: int) -> None:

@@ -7,7 +7,9 @@ import posix
 from time import monotonic
 
 from qmailfork.programs.outcome import UNSTARTED, Outcome
+from qmailfork.programs.queue import LONGEST_ERROR
 from qmailfork.system import spawn
+from qmailfork.system.children import BLOCK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,17 +25,19 @@ class Handover:
     """A queue program that was started, and our ends of its pipes.
 
     `message` and `envelope` are written without blocking, `words` is read; -1 once closed. `broken` once it did not
-    take what it was given. `unstarted` is the outcome where it could not be executed (`pid` is 0): qmail-smtpd tells
-    the client so at the end of the message. `began` is a monotonic time.
+    take what it was given, `said` is the beginning of what was read of its words. `unstarted` is the outcome where it
+    could not be executed (`pid` is 0): qmail-smtpd tells the client so at the end of the message. `began` is a
+    monotonic time.
 
     Raises OSError where there is no room for a process or its pipes.
     """
 
-    __slots__ = ("began", "broken", "envelope", "message", "pid", "unstarted", "words")
+    __slots__ = ("began", "broken", "envelope", "message", "pid", "said", "unstarted", "words")
 
     def __init__(self, program: bytes, environment: "Mapping[bytes, bytes]", errors: int) -> None:
         self.began = monotonic()
         self.broken = False
+        self.said = b""
         self.unstarted: Outcome | None = None
         self.pid = 0
         pipes: list[tuple[int, int]] = []
@@ -76,8 +80,17 @@ class Handover:
             self.broken = True
         return NOTHING
 
+    def drain(self) -> None:
+        """Take what the program wrote for exit code 82 into `said`, lest it waits for a reader."""
+        try:
+            while block := posix.read(self.words, BLOCK):
+                self.said = (self.said + block)[:LONGEST_ERROR]
+        except OSError:
+            return
+
     def look_after(self) -> None:
-        """See whether the program has ended: a child that it left behind may hold its pipes, and read nothing."""
+        """See to a program that does not read: it may write, or have ended and left its pipes to a child."""
+        self.drain()
         if self.pid and posix.waitid(posix.P_PID, self.pid, posix.WEXITED | posix.WNOHANG | posix.WNOWAIT):
             self.broken = True
 

@@ -24,6 +24,12 @@ def test_a_message_in_pieces_is_the_same() -> None:
     assert played.queued == [(RECEIVED % b"" + b"Subject: x\n\nhello\n", ENVELOPE)]
 
 
+def test_many_commands_behind_a_message_wait_for_nothing() -> None:
+    played = play([READY, MESSAGE + b".\r\n" + b"NOOP\r\n" * 5000])
+    assert replies(played)[-5000:] == [b"250 ok"] * 5000
+    assert set(played.waits) == {0.0}
+
+
 @pytest.mark.parametrize(
     ("helo", "field"),
     [(b"HELO foo", b"(HELO foo) ("), (b"EHLO foo", b"(HELO foo) ("), (b"HELO UNKNOWN", b"("), (b"HELO", b"(HELO ) (")],

@@ -11,6 +11,7 @@ import pytest
 
 from tests.registry import OURS
 from tests.servers import Driver
+from tests.sessions import begin, rcpt, session
 from tests.support import PYTHON, ROOT, QmailHome
 
 SOURCE = ROOT / "contrib" / "fence" / "qmailfork-fence.c"
@@ -113,3 +114,18 @@ def test_it_holds_a_preloaded_checker_too(driver: Driver, home: QmailHome, place
     checker.chmod(0o755)
     assert told(driver, home, None, f"preload:{checker}")[0] == REFUSED
     assert told(driver, home, f"{place}/fence -o 30", f"preload:{checker}")[0] == OK
+
+
+def test_a_preloaded_checker_is_imported_anew_before_its_processor_time_is_over(home: QmailHome, place: Path) -> None:
+    checker = place / "costly.py"
+    checker.write_text(
+        f"#!{PYTHON[0]}\nimport sys, time\n\nwhile time.process_time() < 1.1:\n    pass\n"
+        "open('imports', 'a').write('x')\n\ndef main():\n    return 100\n\n"
+        "if __name__ == '__main__':\n    sys.exit(main())\n"
+    )
+    checker.chmod(0o755)
+    env = home.environment(SMTPEXTFORK=f"preload:{checker}", SMTPEXTFORKFENCE=f"{place}/fence -c 2")
+    with session("listener", home, env) as talk:
+        begin(talk)
+        assert [rcpt(talk, "joe")[:3] for _ in range(3)] == [b"554"] * 3
+    assert (home.path / "imports").read_text() == "xxx"

@@ -68,3 +68,17 @@ def test_a_queue_that_has_ended_is_not_waited_for(driver: Driver, code: str, rep
         talk.client.send(LONG)
         assert talk.client.command(".") == [reply]
         (home.path / "done").touch()
+
+
+@pytest.mark.parametrize("driver", OURS, ids=lambda driver: driver.name)
+def test_a_queue_that_says_much_before_it_reads(driver: Driver, home: QmailHome) -> None:
+    """More than its pipe takes: somebody has to read it, and its first words count."""
+    program = home.path / "bin" / "talks"
+    program.write_text("#!/bin/sh\n{ echo Dno; head -c 100000 /dev/zero; } >&6\ncat >/dev/null\nexit 82\n")
+    program.chmod(0o755)
+    with driver.open(home, home.environment(QMAILQUEUE=str(program))) as talk:
+        talk.client.reply()
+        assert [talk.client.command(line)[-1][:3] for line in ENVELOPE] == [b"250"] * 3
+        assert talk.client.command("DATA") == [b"354 go ahead"]
+        talk.client.send(LONG)
+        assert talk.client.command(".")[0].startswith(b"554 no")

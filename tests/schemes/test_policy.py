@@ -1,6 +1,7 @@
 """Policy servers in the list: real processes on a Unix socket, asked by both drivers."""
 
 import ast
+import base64
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -110,6 +111,21 @@ def test_the_question(kind: str, home: QmailHome) -> None:
     assert {"sasl_username", "ccert_fingerprint", "encryption_protocol", "policy_context", "stress"} <= first.keys()
     assert first["instance"] != third["instance"]
     assert third["sender"] == ""
+
+
+def test_the_question_tells_who_the_client_has_proved_to_be(kind: str, home: QmailHome) -> None:
+    auth = {"SMTPAUTH": "", "QMAILFORK_AUTHINPLAIN": "1", "QMAILFORK_CHECKPASSWORD": "fakes/checkpassword"}
+    variables = env(home, SMTPEXTFORKR=f"policy:unix:{home.path}/policy", **auth)
+    with policy_server(home), session(kind, home, variables) as talk:
+        begin(talk)
+        assert rcpt(talk, "DUNNO") == b"250 ok"
+        assert talk.client.command("RSET") == [b"250 flushed"]
+        credentials = base64.b64encode(b"\0joe\0secret").decode()
+        assert talk.client.command(f"AUTH PLAIN {credentials}")[0][:3] == b"235"
+        assert talk.client.command("MAIL FROM:<a@example.net>") == [b"250 ok"]
+        assert rcpt(talk, "DUNNO") == b"250 ok"
+    told = [(one["sasl_method"], one["sasl_username"]) for one in asked(home)]
+    assert told == [("", ""), ("plain", "joe")]
 
 
 def test_prepend_stands_above_received(kind: str, home: QmailHome) -> None:

@@ -48,7 +48,7 @@ class Preloads:
             return False
         key = (path, request.fence)
         server = self._servers.get(key)
-        if server is None or server.stamp != stamp or server.gone:
+        if server is None or server.stamp != stamp or server.gone or server.tired:
             if server:
                 server.retire()
             try:
@@ -70,20 +70,22 @@ def stamp_of(path: bytes) -> "Stamp | None":
 
 
 class Server:
-    """The process that forks one checker, behind the `fence` (empty: none). `gone` once it has ended; `stamp` is the
-    version that it has imported.
+    """The process that forks one checker, behind the `fence` (empty: none). `gone` once it has ended, `tired` once it
+    wants to be replaced; `stamp` is the version that it has imported.
 
     Raises OSError where it cannot be started.
     """
 
-    __slots__ = ("_arrived", "_channel", "_number", "_outbox", "_reactor", "_retired", "_runs", "gone", "stamp")
+    __slots__ = (
+        "_arrived", "_channel", "_number", "_outbox", "_reactor", "_retired", "_runs", "gone", "stamp", "tired",
+    )  # fmt: skip
 
     def __init__(
         self, reactor: Reactor, reaper: Reaper, null: int, path: bytes, fence: "Fence", stamp: "Stamp"
     ) -> None:
         self._reactor = reactor
         self.stamp = stamp
-        self.gone = self._retired = False
+        self.gone = self.tired = self._retired = False
         self._arrived = b""
         self._number = 0
         self._runs: dict[int, Run] = {}
@@ -154,7 +156,10 @@ class Server:
         *lines, self._arrived = (self._arrived + block).split(b"\n")
         for line in lines:
             number, status = map(int, line.split())
-            self._runs.pop(number).ended(status)
+            if number:
+                self._runs.pop(number).ended(status)
+            else:
+                self.tired = True
         self._close_if_idle()
 
     def retire(self) -> None:

@@ -1,11 +1,9 @@
 """The queue program of one session beside the event loop, with back-pressure: a slow one slows the client."""
 
-import posix
 from time import monotonic
 
 from qmailfork.drivers.worker.children import Reaper
 from qmailfork.drivers.worker.reactor import Reactor
-from qmailfork.programs import queue
 from qmailfork.programs.outcome import Outcome
 from qmailfork.system import children, signals, spawn
 from qmailfork.system.queue import PATIENCE, Handover
@@ -19,7 +17,7 @@ if TYPE_CHECKING:
 class Queue:
     """A hand-over that is under way. Each step says whether it is done; if not, its callback is called later."""
 
-    __slots__ = ("_handover", "_on_end", "_patience", "_reactor", "_reaper", "_rest", "_stalled", "_words")
+    __slots__ = ("_handover", "_on_end", "_patience", "_reactor", "_reaper", "_rest", "_stalled")
 
     def __init__(self, reactor: Reactor, reaper: Reaper, handover: Handover) -> None:
         self._reactor = reactor
@@ -27,7 +25,6 @@ class Queue:
         self._handover = handover
         self._rest = memoryview(b"")
         self._stalled: Callable[[], None] | None = None
-        self._words = b""
         self._on_end: Callable[[Outcome, bool], None] | None = None
         self._patience: asyncio.TimerHandle | None = None
 
@@ -77,22 +74,14 @@ class Queue:
 
     def look_after(self) -> None:
         """One that does not read may wait for us to, or have ended."""
-        self.drain()
+        self._handover.drain()
         if self._rest and self._stalled:
             self._handover.look_after()
             self._stalled()
 
-    def drain(self) -> None:
-        """Take what the program wrote for exit code 82, lest it waits for a reader."""
-        try:
-            while block := posix.read(self._handover.words, children.BLOCK):
-                self._words = (self._words + block)[: queue.LONGEST_ERROR]
-        except OSError:
-            return
-
     def _ended(self, status: int) -> None:
-        self.drain()
-        self._tell(children.ended(status, self._words, (monotonic() - self._handover.began) * 1000))
+        self._handover.drain()
+        self._tell(children.ended(status, self._handover.said, (monotonic() - self._handover.began) * 1000))
 
     def _tell(self, outcome: Outcome) -> None:
         self.close()
