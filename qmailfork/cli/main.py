@@ -2,6 +2,8 @@
 
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -24,15 +26,26 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 class Commands(click.Group):
     """Commands that say in one line that standard output takes no more."""
 
+    def make_context(self, *given: Any, **more: Any) -> click.Context:
+        """The command line, read; --help is written here. Raises Fatal."""
+        with _room():
+            return super().make_context(*given, **more)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command. Raises Fatal."""
-        try:
+        with _room():
             return super().invoke(ctx)
-        except OSError as fault:
-            if fault.errno not in FULL or not _is_stuck():
-                raise
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what is written at the end still
-            raise Fatal(f"standard output: {fault.strerror}") from None
+
+
+@contextmanager
+def _room() -> Iterator[None]:
+    try:
+        yield
+    except OSError as fault:
+        if fault.errno not in FULL or not _is_stuck():
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what is written at the end still
+        raise Fatal(f"standard output: {fault.strerror}") from None
 
 
 def _is_stuck() -> bool:

@@ -312,7 +312,7 @@ def _ready(descriptor: int, event: int, seconds: float) -> bool:
     """Wait for `event`; False where it does not come within `seconds`."""
     poll = select.poll()
     poll.register(descriptor, event)
-    return bool(poll.poll(seconds * 1000))
+    return bool(children.found(poll, seconds))
 
 
 def _send(reply: bytes, seconds: float) -> bool:

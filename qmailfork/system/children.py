@@ -9,7 +9,15 @@ from qmailfork.system import signals, spawn
 
 BLOCK = 65536  # octets read at once
 SOON = 20  # milliseconds after which a child is looked after that no descriptor tells of
-LONGEST_POLL = 2**31 - 1  # milliseconds; poll(2) takes an int
+NOTICED = 5000  # milliseconds of one poll(2), after which a signal is noticed that came right before it
+
+
+def found(poll: select.poll, seconds: float) -> list[tuple[int, int]]:
+    """What `poll` finds within `seconds`, nothing where nothing comes."""
+    left = seconds * 1000
+    while not (ready := poll.poll(min(left, NOTICED))) and left > NOTICED:
+        left -= NOTICED
+    return ready
 
 
 class Watch:
@@ -107,7 +115,7 @@ def outcome(pid: int, pipe: int, seconds: float | None, keep: int, began: float,
         if held:
             signals.pthread_sigmask(signals.SIG_UNBLOCK, held)
         while wait.status is None and (left is None or left > 0):
-            wait.step(None if left is None else min(left * 1000 + 1, LONGEST_POLL))
+            wait.step(NOTICED if left is None else min(left * 1000 + 1, NOTICED))
             left = None if seconds is None else began + seconds - monotonic()
         if wait.status is None:
             _kill(pid)

@@ -58,7 +58,7 @@ class Wrapped:
     def _wait(self, events: int, seconds: float) -> int:
         poll = select.poll()
         poll.register(self._ours.fileno(), events)
-        ready = poll.poll(seconds * 1000)
+        ready = children.found(poll, seconds)
         return ready[0][1] if ready else 0
 
     def hear(self, seconds: float) -> bytes | None:
@@ -81,7 +81,7 @@ class Wrapped:
         for source in ways:
             poll.register(source, select.POLLIN)
         try:
-            while ready := poll.poll(seconds * 1000):
+            while ready := children.found(poll, seconds):
                 for source, _ in ready:
                     block = posix.read(source, children.BLOCK)
                     if not block or not _write(ways[source], block, seconds):
@@ -111,7 +111,7 @@ def _write(descriptor: int, block: bytes, seconds: float) -> bool:
     poll = select.poll()
     poll.register(descriptor, select.POLLOUT)
     while block:
-        if not poll.poll(seconds * 1000):
+        if not children.found(poll, seconds):
             return False
         block = block[posix.write(descriptor, block[:4096]) :]
     return True

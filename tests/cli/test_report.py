@@ -118,11 +118,11 @@ def test_one_sentence_and_no_traceback(tmp_path: Path) -> None:
         assert b"Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("words", [(), ("--json",)])
+@pytest.mark.parametrize("words", [("report",), ("report", "--json"), ("report", "--help"), ("--help",)])
 def test_a_full_disk_behind_standard_output(words: tuple[str, ...], tmp_path: Path) -> None:
     (tmp_path / "log").write_bytes(day())
     with open("/dev/full", "wb") as full:
-        argv = qmailfork("report", *words, f"{tmp_path}/log")
+        argv = qmailfork(*words, f"{tmp_path}/log")
         done = subprocess.run(argv, stdout=full, stderr=subprocess.PIPE, check=False)
     assert done.stderr == b"qmailfork: fatal: standard output: No space left on device\n"
     assert done.returncode == 111

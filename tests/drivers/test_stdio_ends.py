@@ -84,6 +84,18 @@ class TestSigterm:
                 assert terminate(talk) == 1
             wait_for(lambda: not processes.of_home(home.path), seconds=5, what="the checker's end")
 
+    @pytest.mark.parametrize("descriptors", [1, 2])  # the client's; a checker's output and its end
+    def test_right_before_a_wait(self, home: QmailHome, tmp_path: Path, descriptors: int) -> None:
+        library = tmp_path / "late_signal.so"
+        source = Path(__file__).with_name("late_signal.c")
+        subprocess.run(["cc", "-shared", "-fPIC", "-o", str(library), str(source), "-ldl"], check=True)
+        env = {"LD_PRELOAD": str(library), "LATE_SIGNAL": str(descriptors)}
+        with talking(home, SMTPEXTFORK="/bin/sleep 60", **env) as talk:
+            talk.client.send(f"{HELO}\r\n{MAIL}\r\n{RCPT}\r\n".encode() if descriptors == 2 else b"")
+            assert talk.process is not None
+            assert talk.process.wait(30) == 1
+        wait_for(lambda: not processes.of_home(home.path), seconds=5, what="the checker's end")
+
     def test_while_the_queue_does_not_take_the_message(self, home: QmailHome) -> None:
         home.queue("queue-hang")
         with talking(home, *TO_DATA) as talk:
