@@ -203,7 +203,7 @@ def test_addresses_that_are_none(home: QmailHome) -> None:
     argv = qmailfork("listen", "--proxy", "10.0.0.1/8", "127.0.0.1", "0")
     ended = subprocess.run(argv, env=home.environment(), capture_output=True, check=False)
     assert ended.returncode == 100
-    assert ended.stderr == b"qmailfork: fatal: --proxy: 10.0.0.1/8 has host bits set\n"
+    assert ended.stderr == b"qmailfork: usage: --proxy: 10.0.0.1/8 has host bits set\n"
 
 
 @contextmanager
