@@ -88,6 +88,37 @@ def test_strange_senders_are_verdicts_and_one_line(run, client, sender):
     assert printed.isprintable()
 
 
+@pytest.mark.parametrize(
+    ("sender", "mechanism", "code"),
+    [
+        ("x@y@fail.test", "-all", 100),
+        ("@@fail.test", "-all", 100),
+        ("a@fail.test.", "-all", 100),
+        ("fail.test", "-all", 100),
+        ("a@pass.test@fail.test", "-all", 100),
+        ("a@fail.test@pass.test", "ip4:192.0.2.1", 0),
+    ],
+)
+def test_the_domain_is_what_follows_the_last_at(run, client, sender, mechanism, code):
+    done = run(client("", REMOTEMF=sender, SPFBEHAVIOR="3"))
+    assert (done.returncode, f" by={mechanism} " in done.stderr) == (code, True), done.stderr
+
+
+@pytest.mark.parametrize("behavior", ["3", "6"])
+@pytest.mark.parametrize("rules", ["include:servfail.test", "a:mute.test", "include:mute.test ip4:192.0.2.1"])
+def test_nobody_is_refused_while_the_dns_does_not_tell_whether_local_policy_lets_him_pass(run, client, rules, behavior):
+    done = run(client("fail", SPFRULES=rules, SPFBEHAVIOR=behavior, SPFTIMEOUT="1"))
+    assert done.returncode == 101
+    assert done.stdout == "SPF temperror: no answer about fail.test for now, try again later\n"
+    assert re.match(r"xf-spf: pid \d+ SPFRULES gives no answer: DNS ", done.stderr)
+    assert done.stderr.endswith(" exit=101\n")
+
+
+def test_a_guess_that_cannot_be_looked_up_refuses_nobody(run, client):
+    assert run(client("none", SPFGUESS="include:servfail.test")).returncode == 101
+    assert run(client("none", SPFGUESS="include:servfail.test", SPFBEHAVIOR="5")).returncode == 0
+
+
 def test_an_international_domain_is_asked_for_in_ascii(run, client):
     assert run(client("bücher")).returncode == 0
     assert run(client("bücher", TCPREMOTEIP="192.0.2.2")).returncode == 100
