@@ -13,6 +13,7 @@ from qmailfork.cli import metering, surroundings
 from qmailfork.cli.faults import Fatal, Strict
 from qmailfork.conversation.settings import ControlFault
 from qmailfork.drivers.listener import Listener
+from qmailfork.drivers.worker import profile
 from qmailfork.drivers.worker.options import Options
 from qmailfork.drivers.worker.worker import Sockets
 from qmailfork.system import config, sockets, spawn
@@ -194,7 +195,7 @@ def _networks(texts: tuple[str, ...]) -> list[ipaddress.IPv4Network | ipaddress.
 
 def rehearse(told: Options) -> None:
     """Read what every worker will read, so that one line tells what is wrong. Raises ControlFault, Fatal."""
-    config.Controls(config.home(config.received()), told.program)
+    profile.controls_of(config.home(config.received()), told.program)
     Rules(told.rules, told.rules_optional)
     if told.loop == "uvloop" and importlib.util.find_spec("uvloop") is None:
         raise Fatal("--loop: uvloop is not installed")

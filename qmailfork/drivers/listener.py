@@ -9,7 +9,7 @@ import signal
 import socket
 import time
 
-from qmailfork.drivers.worker import main, tcpserver
+from qmailfork.drivers.worker import main, room, tcpserver
 from qmailfork.drivers.worker.options import Options
 from qmailfork.drivers.worker.worker import Sockets
 from qmailfork.system.board import Board
@@ -51,7 +51,7 @@ class Listener:
         """Until every worker has ended: the exit status."""
         signal.pthread_sigmask(signal.SIG_BLOCK, _TOLD)
         if self._options.verbosity > 1:
-            os.write(2, tcpserver.status(0, self._options.limit))
+            room.write(room.LOG, tcpserver.status(0, self._options.limit))
         for row in range(len(self._limits)):
             self._spawn(row)
         self._spawn_reporter()
@@ -63,10 +63,10 @@ class Listener:
                 self._bury()
             elif told == signal.SIGHUP:
                 self._tell(signal.SIGHUP)
-            elif told == signal.SIGALRM:
-                self._tell(signal.SIGALRM)
-            else:
+            elif told != signal.SIGALRM:
                 self._stop()
+            elif self._stopping:  # else it is nobody's grace that is over
+                self._tell(signal.SIGALRM)
         return self._status
 
     def _wait(self) -> int | None:
@@ -94,6 +94,7 @@ class Listener:
             os.close(self._lifeline[1])
             status = UNBOOTED
             try:
+                self._leave_metrics()
                 status = main.run(
                     self._listening, self._board, row, self._limits[row], self._options, self._null, self._lifeline[0]
                 )
@@ -102,6 +103,11 @@ class Listener:
             finally:
                 os._exit(status)
         self._workers[pid] = row, time.monotonic()
+
+    def _leave_metrics(self) -> None:
+        """A worker may outlive us: it would keep the address from the next instance."""
+        for listening in self._metrics:
+            listening.close()
 
     def _spawn_reporter(self) -> None:
         """Start who tells what the workers count, where that was asked for."""
@@ -187,4 +193,4 @@ def shares(limit: int, workers: int) -> list[int]:
 
 def say(text: str) -> None:
     """One line in the log."""
-    os.write(2, f"qmailfork: {text}\n".encode(errors="surrogateescape"))
+    room.write(room.LOG, f"qmailfork: {text}\n".encode(errors="surrogateescape"))

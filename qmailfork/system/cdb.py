@@ -1,19 +1,30 @@
 """Lookups in a constant database, through the cdb library (cdb(5))."""
 
+import posix
+
 from qmailfork.conversation.settings import ControlFault
-from qmailfork.system import library
+from qmailfork.system import files, library
+
+HEAD = 2048  # octets of a cdb that tell where its tables are
 
 
 class Database:
-    """An open cdb file. Raises ControlFault where it cannot be opened or is damaged."""
+    """An open cdb file. Raises ControlFault where it cannot be opened or is damaged.
+
+    It is read octet by octet as it is asked, or where it is `kept` at once and whole: then it stays what it was,
+    whatever becomes of the file. The library would map it into memory, and who then overwrites the file in its place
+    (cp, not mv) changes what we have, or ends us by SIGBUS.
+    """
 
     __slots__ = ("_path", "_reader")
 
-    def __init__(self, path: bytes) -> None:
+    def __init__(self, path: bytes, kept: bool = False) -> None:
         self._path = path
         cdblib = library.load("cdblib")
         try:
-            self._reader = cdblib.Reader.from_file_path(path)
+            self._reader = cdblib.Reader((files.read(path) or b"") if kept else _File(path))
+        except ControlFault:
+            raise
         except Exception as fault:
             raise self._damaged(fault) from None
 
@@ -35,3 +46,26 @@ class Database:
     def _damaged(self, fault: Exception) -> ControlFault:
         why = fault.strerror if isinstance(fault, OSError) and fault.strerror else fault
         return ControlFault(f"{self._path.decode(errors='surrogateescape')}: not a readable cdb ({why})")
+
+
+class _File:
+    """The octets of a file, to be had by slices. Raises OSError."""
+
+    __slots__ = ("_file", "_head", "_length")
+
+    def __init__(self, path: bytes) -> None:
+        self._file = open(path, "rb", buffering=0)
+        self._head = posix.pread(self._file.fileno(), HEAD, 0)
+        self._length = posix.fstat(self._file.fileno()).st_size
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, part: slice) -> bytes:
+        if part.stop <= HEAD:
+            return self._head[part]
+        return posix.pread(self._file.fileno(), part.stop - part.start, part.start)
+
+    def close(self) -> None:
+        """The reader is done with it."""
+        self._file.close()

@@ -20,16 +20,16 @@ class Unusable(Exception):
     """A certificate cannot be used; the text names the file and says why."""
 
 
-def settings(home: bytes, environment: "Mapping[bytes, bytes]") -> Tls:
-    """What a session with this `environment` goes by. Raises ControlFault."""
+def settings(home: bytes, said: tuple[bytes, frozenset[bytes]], environment: "Mapping[bytes, bytes]") -> Tls:
+    """What a session with this `environment` goes by; `said` are tlsserverciphers and tlsclients."""
     get = environment.get
     control = home + b"/control/"
     tls = Tls()
     tls.certificate = _path(home, get(b"CERTFILE")) or control + b"servercert.pem"
     tls.key = _path(home, get(b"KEYFILE")) or _there(control + b"serverkey.pem") or tls.certificate
     tls.dh = _path(home, get(b"DHFILE")) or _there(control + b"dhparam.pem")
-    tls.ciphers = get(b"CIPHERS") or files.first_line(control + b"tlsserverciphers") or b""
-    tls.clients = frozenset(line.lower() for line in files.lines(control + b"tlsclients") or ())
+    ciphers, tls.clients = said
+    tls.ciphers = get(b"CIPHERS") or ciphers
     level = get(b"UCSPITLS", b"")
     tls.demands_client = level == _DEMANDS
     ca = _path(home, get(b"CAFILE")) or _there(control + b"clientca.pem")

@@ -66,13 +66,14 @@ class Controls:
     """
 
     __slots__ = (
-        "bad_senders", "databytes", "greeting", "has_certificate", "home", "lists", "local_host", "more_rcpthosts",
-        "rcpthosts", "seconds", "wrapped",
+        "_of_tls", "bad_senders", "databytes", "greeting", "has_certificate", "home", "lists", "local_host",
+        "more_rcpthosts", "rcpthosts", "seconds", "wrapped",
     )  # fmt: skip
 
     def __init__(self, home: bytes, wrapped: "Sequence[bytes]" = ()) -> None:
         self.home = absolute(home)
         self.wrapped = wrapped
+        self._of_tls: tuple[bytes, frozenset[bytes]] | None = None
         directory = home + b"/control/"
         self.has_certificate = posix.access(directory + b"servercert.pem", posix.F_OK)
         me = files.first_line(directory + b"me")
@@ -95,6 +96,14 @@ class Controls:
         self.bad_senders = frozenset(line.lower() for line in senders)
         self.lists = _lists(home, senders)
         self.databytes = files.number(files.first_line(directory + b"databytes")) or 0
+
+    def of_tls(self) -> tuple[bytes, frozenset[bytes]]:
+        """tlsserverciphers and tlsclients, read when they are first asked for. Raises ControlFault."""
+        if self._of_tls is None:
+            ciphers = files.first_line(self.home + b"/control/tlsserverciphers") or b""
+            clients = files.lines(self.home + b"/control/tlsclients") or ()
+            self._of_tls = ciphers, frozenset(line.lower() for line in clients)
+        return self._of_tls
 
 
 def _lists(home: bytes, senders: list[bytes]) -> "Lists | None":
@@ -170,7 +179,7 @@ def _tls(controls: Controls, environment: "Mapping[bytes, bytes]") -> Tls | None
         return None
     from qmailfork.system import certificates  # noqa: PLC0415  # a host without TLS has no use for it
 
-    return certificates.settings(controls.home, environment)
+    return certificates.settings(controls.home, controls.of_tls(), environment)
 
 
 def _auth(settings: Settings, environment: "Mapping[bytes, bytes]") -> "Auth | None":

@@ -83,9 +83,14 @@ def _address(kind: type[ipaddress.IPv4Address | ipaddress.IPv6Address], word: by
     try:
         if b"%" in word:  # a zone, which is for one host alone
             raise ValueError
-        return str(kind(word.decode("ascii")))
+        return _plain(kind(word.decode("ascii")))
     except ValueError:
         raise Malformed("an address that is none") from None
+
+
+def _plain(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
+    """An IPv4 client of the balancer's IPv6 socket is an IPv4 client."""
+    return str(getattr(address, "ipv4_mapped", None) or address)
 
 
 def _port(word: bytes) -> int:
@@ -111,7 +116,7 @@ def _binary(header: bytes) -> Told:
     start = _FIXED.size + addresses.size
     entries = _entries(header[start:])
     _check(header[:start], entries)
-    client, server = str(ipaddress.ip_address(source)), str(ipaddress.ip_address(destination))
+    client, server = _plain(ipaddress.ip_address(source)), _plain(ipaddress.ip_address(destination))
     return Told((client, port), (server, own), _tls(dict(entries).get(_SSL, b"")))
 
 

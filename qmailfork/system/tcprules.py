@@ -50,7 +50,7 @@ class Rules:
             return False
         self._seen = seen
         if seen is not None:
-            database = Database(self._path)
+            database = Database(self._path, kept=True)
             database.get(b"")  # one that is damaged shows it now
             self._database = database
         elif self._optional:
@@ -101,7 +101,7 @@ class Rules:
 
 def every(path: bytes) -> list[tuple[bytes, Rule]]:
     """All rules in the cdb at `path`, each with its address. Raises ControlFault."""
-    return [(address, parse(value)) for address, value in Database(path).items()]
+    return [(address, parse(value)) for address, value in Database(path, kept=True).items()]
 
 
 def keys(ip: bytes, host: bytes | None, info: bytes | None) -> list[bytes]:

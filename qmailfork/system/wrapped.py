@@ -93,12 +93,15 @@ class Wrapped:
         """Leave it: it sees the end of its input, and is killed where that does not end it."""
         self._ours.close()
         watch = children.Watch(self._pid)
-        poll = select.poll()
-        poll.register(watch.descriptor, select.POLLIN)
+        poll, longest = select.poll(), children.NOTICED
+        if watch.descriptor >= 0:
+            poll.register(watch.descriptor, select.POLLIN)
+        else:
+            longest = children.SOON
         deadline = monotonic() + PATIENCE
         status = watch.status()
         while status is None and (left := deadline - monotonic()) > 0:
-            poll.poll(left * 1000)
+            poll.poll(min(left * 1000, longest))
             status = watch.status()
         watch.close()
         if status is None:

@@ -3,14 +3,16 @@
 import os
 import signal
 import socket
+import subprocess
 import time
 
 import pytest
 
 from tests.smtpclient import Client
 from tests.sockets import socket_of
-from tests.support import PATIENCE, QmailHome, recorded, wait_for
-from tests.warm import ENVELOPE, NO_NAMES, children, descriptors, from_address, said, send_message, warm
+from tests.support import PATIENCE, QmailHome, qmailfork, recorded, wait_for
+from tests.tlsclient import certificate
+from tests.warm import ENVELOPE, NO_NAMES, children, descriptors, environment, from_address, said, send_message, warm
 
 GREETING = [b"220 mail.joedomain.net ESMTP"]
 LOOPS = pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
@@ -76,6 +78,49 @@ def test_hup_reads_the_controls_again(home: QmailHome) -> None:
         server.wait_log("keeping the old control files: ")
         assert greeting()
         assert early.command("NOOP") == [b"250 ok"]
+
+
+@pytest.mark.parametrize("name", ["tlsclients", "tlsserverciphers"])
+def test_hup_keeps_what_is_said_of_tls(name: str, home: QmailHome) -> None:
+    certificate(home)
+    with warm(home, *NO_NAMES, "--workers", "1") as server:
+        with server.connect() as client:
+            client.reply()  # so the worker has started
+        (home.path / "control" / name).mkdir()
+        server.process.send_signal(signal.SIGHUP)
+        server.wait_log("keeping the old control files: ")
+        with server.connect() as client:
+            assert client.reply() == GREETING
+
+
+def test_an_alarm_that_is_not_the_grace_sends_nobody_away(home: QmailHome) -> None:
+    with warm(home, *NO_NAMES, "--workers", "1") as server, server.connect() as client:
+        client.reply()
+        server.process.send_signal(signal.SIGALRM)
+        home.control(me=None)
+        server.process.send_signal(signal.SIGHUP)
+        server.wait_log("keeping the old control files: ")  # the alarm, which came before, has been dealt with
+        assert client.command("NOOP") == [b"250 ok"]
+
+
+def test_a_log_that_is_gone_stops_nothing(home: QmailHome) -> None:
+    reading, writing = os.pipe()
+    argv = qmailfork("listen", "-1", *NO_NAMES, "--workers", "1", "127.0.0.1", "0")
+    with subprocess.Popen(argv, env=environment(home), stdout=subprocess.PIPE, stderr=writing) as process:
+        try:
+            os.close(writing)
+            assert process.stdout
+            port = int(process.stdout.readline())
+            with Client.connect("127.0.0.1", port) as client:
+                assert client.reply() == GREETING
+            os.close(reading)
+            (dead,) = children(process.pid)
+            os.kill(dead, signal.SIGKILL)
+            wait_for(lambda: process.poll() or children(process.pid) not in ([dead], []), what="the next worker")
+            with Client.connect("127.0.0.1", port) as client:
+                assert client.reply() == GREETING
+        finally:
+            process.terminate()
 
 
 def serves(pid: int, port: int) -> bool:

@@ -143,9 +143,25 @@ def test_sessions_that_are_handed_over_count_too(home: QmailHome, tmp_path: Path
         assert counted(home, 1).recipients == {"accepted": 1, "refused": 1, "deferred": 1}
 
 
-def test_at_an_address(home: QmailHome) -> None:
+def free_port() -> int:
+    """A port of TCP that nobody has."""
     with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+        port: int = free.getsockname()[1]
+    return port
+
+
+def test_workers_that_outlive_the_listener_leave_the_address(home: QmailHome) -> None:
+    metrics = ("--metrics", f"127.0.0.1:{free_port()}")
+    with warm(home, *NO_NAMES, *metrics) as server, server.connect() as client:
+        client.reply()
+        server.process.kill()
+        with warm(home, *NO_NAMES, *metrics, port=str(server.port)) as after, after.connect() as other:
+            assert other.reply()[0][:3] == b"220"
+            assert client.command("NOOP") == [b"250 ok"]
+
+
+def test_at_an_address(home: QmailHome) -> None:
+    port = free_port()
     with warm(home, *NO_NAMES, "--metrics", f"127.0.0.1:{port}") as server:
         url = f"http://127.0.0.1:{port}/metrics"
         fetch = ["curl", "-s", "--retry", "9", "--retry-connrefused", url]

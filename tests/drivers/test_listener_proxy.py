@@ -67,6 +67,20 @@ def test_version_6_of_ip(home: QmailHome) -> None:
             assert (seen["TCPREMOTEIP"], seen["TCPLOCALIP"], seen["PROTO"]) == ("2001:db8::7", "2001:db8::1", "TCP6")
 
 
+def test_an_ipv4_client_of_the_balancers_ipv6_socket(home: QmailHome) -> None:
+    rules = tcprules(home.path, "203.0.113.8:deny\n:allow\n")
+    mapped = bytes.fromhex("00000000000000000000ffffcb00710700000000000000000000ffffc0000201aaf90019")
+    with warm(home, *NO_NAMES, *PROXY, "-x", str(rules), **recording(home)) as server:
+        for header in (b"PROXY TCP6 ::ffff:203.0.113.7 ::ffff:c000:201 43769 25\r\n", v2(0x21, 0x21, mapped)):
+            with server.connect() as client:
+                client.send(header)
+                seen = variables(client, home)
+            assert (seen["TCPREMOTEIP"], seen["TCPLOCALIP"], seen["PROTO"]) == ("203.0.113.7", "192.0.2.1", "TCP")
+        with server.connect() as client:
+            client.send(b"PROXY TCP6 ::ffff:203.0.113.8 ::ffff:c000:201 43769 25\r\n")
+            assert client.rest() == b""
+
+
 def test_the_balancer_itself(home: QmailHome) -> None:
     with warm(home, *NO_NAMES, *PROXY, **recording(home)) as server:
         for header in (b"PROXY UNKNOWN\r\n", v2(0x20, 0x00, b""), v2(0x20, 0x11, ADDRESSES)):
@@ -189,7 +203,7 @@ def test_addresses_that_are_none(home: QmailHome) -> None:
     argv = qmailfork("listen", "--proxy", "10.0.0.1/8", "127.0.0.1", "0")
     ended = subprocess.run(argv, env=home.environment(), capture_output=True, check=False)
     assert ended.returncode == 100
-    assert ended.stderr == b"qmailfork: fatal: --proxy: 10.0.0.1/8 has host bits set\n"
+    assert ended.stderr == b"qmailfork: usage: --proxy: 10.0.0.1/8 has host bits set\n"
 
 
 @contextmanager

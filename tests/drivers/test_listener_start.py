@@ -12,7 +12,7 @@ from tests.smtpclient import Client
 from tests.support import PATIENCE, QmailHome, alive, qmailfork, wait_for
 from tests.system.privilege import held_back
 from tests.ucspi import listening, tcprules
-from tests.warm import ENVELOPE, NO_NAMES, children, environment, said, send_message, warm
+from tests.warm import ENVELOPE, NO_NAMES, children, environment, from_address, said, send_message, warm
 
 HERE = ("127.0.0.1", "0")
 GREETING = [b"220 mail.joedomain.net ESMTP"]
@@ -123,11 +123,12 @@ def test_rules_that_are_none(content: bytes, home: QmailHome) -> None:
 
 @pytest.mark.parametrize("spoil", ["remove", "garbage", "forbid"])
 def test_rules_that_go_bad_later(spoil: str, home: QmailHome) -> None:
-    rules = tcprules(home.path, ':allow,SMTPEXTFORK="fakes/exit 101"\n')
+    others = "".join(f"192.0.2.{number}:allow\n" for number in range(200))  # more than a page
+    rules = tcprules(home.path, others + ':allow,SMTPEXTFORK="fakes/exit 101"\n')
     argv = held_back(qmailfork("listen", "-1", *NO_NAMES, "--workers", "1", "-x", str(rules), *HERE))
     with listening(argv, environment(home), home.path / "log", "127.0.0.1") as server:
-        for step in ("good", "bad", "bad"):
-            with server.connect() as client:
+        for step, address in (("good", "127.0.0.1"), ("bad", "127.0.0.1"), ("bad", "127.0.0.2")):
+            with from_address(server, address) as client:
                 assert said(client, *ENVELOPE).startswith(b"454 ")
             if step == "good" and spoil == "remove":
                 rules.unlink()

@@ -65,10 +65,23 @@ def test_one_that_was_cut_short_never_says_no(good: Path, part: float) -> None:
     assert {answer(good, name) for name in DOMAINS} <= {b"", f"{good}: not a readable cdb "}
 
 
+@pytest.mark.parametrize("kept", [True, False])
+def test_one_that_is_overwritten_in_its_place(good: Path, kept: bool) -> None:
+    database = Database(bytes(good), kept)
+    good.write_bytes(b"x" * 50)
+    if kept:
+        assert all(database.get(name.encode()) == b"" for name in DOMAINS)
+        return
+    for name in DOMAINS:
+        with pytest.raises(ControlFault, match="not a readable cdb"):
+            database.get(name.encode())
+
+
 def test_none_and_a_directory_are_faults(tmp_path: Path) -> None:
     for path in (tmp_path / "none", tmp_path):
-        with pytest.raises(ControlFault, match="not a readable cdb"):
-            Database(bytes(path))
+        for kept in (True, False):
+            with pytest.raises(ControlFault, match=f"{path}: "):
+                Database(bytes(path), kept)
 
 
 def test_the_controls_open_it_once(good: Path, home: QmailHome) -> None:

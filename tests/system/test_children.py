@@ -1,4 +1,6 @@
-"""Waiting for programs (system/children.py): with a pidfd, and with the pipe of SIGCHLD where there is none."""
+"""Waiting for programs (system/children.py, wrapped.py): with a pidfd, with the pipe of SIGCHLD where there is none,
+and blindly where a kernel, or a filter in front of it, refuses the pidfd.
+"""
 
 import json
 import subprocess
@@ -15,6 +17,8 @@ from time import monotonic
 way = sys.argv.pop(1)
 if way == "pipe" and hasattr(posix, "pidfd_open"):
     del posix.pidfd_open
+if way == "blind":
+    posix.pidfd_open = lambda pid: posix.open("/absent", posix.O_RDONLY)
 sys.path.insert(0, {str(ROOT)!r})
 from qmailfork.system import children, signals, spawn
 null = spawn.seal()
@@ -59,8 +63,16 @@ except Ended:
     except ProcessLookupError:
         posix._exit(9)
 """
+LEAVING = """
+from qmailfork.system.wrapped import Wrapped
+Wrapped([word.encode() for word in sys.argv[1:]], posix.environ, 2).close()
+try:
+    posix.waitpid(-1, 0)
+except ChildProcessError:
+    print("nobody is left")
+"""
 
-pytestmark = pytest.mark.parametrize("way", ["pidfd", "pipe"])
+pytestmark = pytest.mark.parametrize("way", ["pidfd", "pipe", "blind"])
 
 
 def child(way: str, code: str, *words: str) -> list[str]:
@@ -182,3 +194,8 @@ def tmp_exit(home: QmailHome) -> str:
     source.write_text("#include <stdlib.h>\nint main(int c, char **v) { return c > 1 ? atoi(v[1]) : 0; }\n")
     subprocess.run(["cc", "-o", str(program), str(source)], check=True)
     return str(program)
+
+
+def test_leaving_a_wrapped_smtpd(way: str) -> None:
+    done = subprocess.run(child(way, LEAVING, "/bin/cat"), capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("nobody is left\n", "")

@@ -21,6 +21,13 @@ TCP = frozenset(
 KEPT = 1024  # profiles
 
 
+def controls_of(home: bytes, program: list[bytes]) -> "Controls":
+    """All control files that a session may need, read now: later may be too late. Raises ControlFault."""
+    controls = config.Controls(home, program)
+    controls.of_tls()
+    return controls
+
+
 class Profile:
     """The `settings` and log `style` under one environment: the `base` with what a `rule` adds."""
 
@@ -88,7 +95,7 @@ class Profiles:
     def _read(self, home: bytes) -> "Controls":
         controls = self._controls.get(home)
         if controls is None:
-            controls = self._controls[home] = config.Controls(home, self._program)
+            controls = self._controls[home] = controls_of(home, self._program)
         return controls
 
     def under(self, rule: object, environment: "Environment") -> Profile:
@@ -122,7 +129,7 @@ class Profiles:
         faults = []
         for home in list(self._controls):
             try:
-                self._controls[home] = config.Controls(home, self._program)
+                self._controls[home] = controls_of(home, self._program)
             except ControlFault as fault:
                 faults.append(str(fault))
         self._known.clear()
