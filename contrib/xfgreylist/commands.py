@@ -145,13 +145,14 @@ def expire(store: Store, _: Namespace, __: Mapping[str, str]) -> int:
 
 def import_(store: Store, wanted: Namespace, _: Mapping[str, str]) -> int:
     """Read lines of `softfail list`, as JSON, or `allow|deny KIND VALUE`, into the store."""
-    if wanted.file == "-":
-        return _import(store, "standard input", sys.stdin)
+    if wanted.file == "-" and sys.stdin is None:  # descriptor 0 may be the store by now
+        raise Wrong("standard input is closed")
+    name, source = ("standard input", 0) if wanted.file == "-" else (wanted.file, wanted.file)
     try:
-        with open(wanted.file, encoding="utf-8", errors="surrogateescape") as file:
-            return _import(store, wanted.file, file)
+        with open(source, encoding="utf-8", errors="surrogateescape") as file:
+            return _import(store, name, file)
     except OSError as trouble:
-        raise Wrong(f"{wanted.file}: {os.strerror(trouble.errno or 0)}") from None
+        raise Wrong(f"{name}: {os.strerror(trouble.errno or 0)}") from None
 
 
 def _import(store: Store, name: str, file: TextIO) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 
-from xfgreylist.senders import steady
+from xfgreylist.senders import HEX, steady
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -113,9 +113,8 @@ def entries(kind: str, value: str) -> list[str]:
     """
     if kind == "client":
         return [f"client:{part}" for part in _client_entries(value)]
-    value = (value if visible(value) else plain(value)).lower()
-    if kind == "domain":
-        value = value.strip(".")
+    value = _listed(value)
+    value = value.rstrip(".") if "@" in value else value.strip(".")
     if not value or len(value) > LONGEST or (kind == "domain" and "@" in value):
         raise ValueError(f"{plain(value)!r} is no {kind}")
     if kind == "sender" and value != NULL and "@" not in value.strip("@"):
@@ -123,6 +122,14 @@ def entries(kind: str, value: str) -> list[str]:
     if kind == "recipient" and "@" not in value:
         value = "@" + value
     return [f"{kind}:{value}"]
+
+
+def _listed(value: str) -> str:
+    """Return value as it stands in a key; one copied from the log has its %XX already."""
+    head, *rest = value.lower().split("%")
+    if visible(value) and all(len(part) > 1 and HEX.issuperset(part[:2]) for part in rest):
+        return "%".join([head, *(part[:2].upper() + part[2:] for part in rest)])
+    return plain(value.lower())
 
 
 def _client_entries(value: str) -> list[Network]:

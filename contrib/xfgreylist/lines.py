@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import time
 from typing import Any
@@ -95,7 +96,7 @@ def _object(fields: dict[str, Any]) -> list[Entry] | Record:
     if its not in PARTS:
         raise ValueError(f"kind is none of list {' '.join(PARTS)}")
     letter, names = PARTS[its]
-    words = [_word(fields, name) for name in names]
+    words = [_client(fields, name) if name in ("client", "blocked") else _word(fields, name) for name in names]
     numbers = [_number(fields, name) for name in FIELDS[:-1]]
     return Record.of(" ".join((letter, *words)), numbers, _word(fields, "host", may_be_empty=True))
 
@@ -104,6 +105,16 @@ def _word(fields: dict[str, Any], name: str, may_be_empty: bool = False) -> str:
     value = fields.get(name)
     if not isinstance(value, str) or not (value or may_be_empty) or len(value) > LONGEST or not keys.visible(value):
         raise ValueError(f"{name} is no word of visible ASCII")
+    return value
+
+
+def _client(fields: dict[str, Any], name: str) -> str:
+    value = _word(fields, name)
+    if not (name == "client" and value.startswith("spf:")):
+        try:
+            ipaddress.ip_network(value)
+        except ValueError:
+            raise ValueError(f"{name} is no network") from None
     return value
 
 

@@ -8,9 +8,11 @@ a sender, a recipient and the sender's domain. Four records take part, each unde
     d client domain             the same for one sender domain of this client
     b client host               a block: the host insisted, and is refused while this record lives
 
-A record lives until its `expires`; what is dead counts as never seen. The SQLite store runs `decide` itself. Redis
-and PostgreSQL hold the same rules in check.lua and postgresql.sql, so that a check is one round trip; the tests drive
-all three through the same scenarios.
+A record lives until its `expires`; what is dead counts as never seen. A clock that was ahead and has gone back leaves
+records of the future: a triplet that waits begins again, a block lasts no longer than one that is made now.
+
+The SQLite store runs `decide` itself. Redis and PostgreSQL hold the same rules in check.lua and postgresql.sql, so that
+a check is one round trip; the tests drive all three through the same scenarios.
 """
 
 from __future__ import annotations
@@ -151,7 +153,7 @@ def decide(
         entry, verdict = listed
         return Decision("allowed" if verdict == "allow" else "denied", 0, entry), ()
     if block.expires > ask.now:
-        _touch(block, ask.now, block.expires)
+        _touch(block, ask.now, min(block.expires, ask.now + ask.limits.block))
         return Decision("blocked", block.expires - ask.now), (block,)
     for record, enough, reason in (
         (client, ask.limits.white_client, "white-client"),
@@ -160,8 +162,8 @@ def decide(
         if 0 < enough <= record.passes:
             _touch(record, ask.now, ask.now + ask.limits.keep)
             return Decision(reason), (record,)
-    if not triplet.tries:
-        return _unknown(ask, triplet)
+    if not triplet.tries or (not triplet.passes and triplet.first - ask.now > ask.limits.unblock):
+        return _unknown(ask, Record(triplet.key))
     if not triplet.passes and ask.now - triplet.first < ask.limits.unblock:
         return _early(ask, block, triplet)
     return _passed(ask, client, domain, triplet)

@@ -36,7 +36,7 @@ def seconds(env: Mapping[str, str]) -> float:
 def limits(env: Mapping[str, str]) -> Limits:
     """Return the numbers of the policy."""
     usual = Limits()
-    return Limits(
+    found = Limits(
         unblock=xfkit.number(env, "UNBLOCK_AFTER_SEEN", usual.unblock),
         seen=xfkit.number(env, "RFCSEENTIME", usual.seen),
         insist=xfkit.number(env, "SEENCONSECMAX", usual.insist),
@@ -46,3 +46,8 @@ def limits(env: Mapping[str, str]) -> Limits:
         white_client=xfkit.number(env, "SOFTFAIL_WHITE_CLIENT", usual.white_client),
         white_domain=xfkit.number(env, "SOFTFAIL_WHITE_DOMAIN", usual.white_domain),
     )
+    if found.retry <= found.unblock:  # a triplet would be dead before it is ripe, and nothing would ever pass
+        text = f"SOFTFAIL_RETRY={found.retry} is not more than UNBLOCK_AFTER_SEEN={found.unblock}"
+        found.retry = found.unblock + usual.retry
+        xfkit.log("softfail", f"{text}, taking {found.retry}")
+    return found

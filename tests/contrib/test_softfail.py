@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
+import re
 from collections.abc import Iterator
 
 import nameserver
@@ -127,6 +129,15 @@ ZONE = {
     "broken.org": [("SERVFAIL", "")],
     "silent.org": [("SILENT", "")],
 }
+
+
+def test_a_triplet_that_would_die_before_it_is_ripe_lives_longer(env: dict[str, str]) -> None:
+    done = forked("softfail", {**env, "SOFTFAIL_RETRY": "300"})
+    warning = r"softfail: pid \d+ SOFTFAIL_RETRY=300 is not more than UNBLOCK_AFTER_SEEN=300, taking 173100\n"
+    assert re.match(warning, done.stderr), done.stderr
+    assert done.returncode == 101
+    told = json.loads(forked("softfail", env, "list", "--json").stdout)
+    assert told["expires"] - told["first"] == 173100
 
 
 def decided(env: dict[str, str], seconds: int, address: str, sender: str, capfd: pytest.CaptureFixture[str]) -> str:

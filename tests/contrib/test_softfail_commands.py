@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import pathlib
 import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
-from checkerforms import Preloaded, forked, preloaded
+from checkerforms import BARE, CHECKERS, Preloaded, forked, preloaded
 from xfgreylist.check import check_at
 
 NOW = 1_700_000_000
@@ -124,6 +125,33 @@ def test_lists_are_imported_as_text(env: dict[str, str], tmp_path: pathlib.Path)
     assert command(env, "import", f"{tmp_path}/told") == "3 list entries, 0 records\n"
 
 
+@pytest.mark.parametrize("written", ["É%@x.org", "\u00e9%@X.ORG.", "%C3%A9%25@x.org", "%c3%a9%25@x.org"])
+@pytest.mark.parametrize("kind", ["sender", "recipient"])
+def test_an_address_is_listed_as_people_write_it_or_as_the_log_has_it(
+    env: dict[str, str], warm: Preloaded, kind: str, written: str
+) -> None:
+    command(env, "deny", kind, written)
+    envelope = {"REMOTEMF" if kind == "sender" else "REMOTERCPT": "É%@x.org"}
+    done = warm.run({**env, **envelope})
+    assert (done.returncode, f" entry={kind}:%C3%A9%25@x.org\n" in done.stderr) == (100, True), done.stderr
+    assert command(env, "forget", kind, written) == "1 list entries, 0 records\n"
+
+
+def test_a_recipient_s_domain_is_listed_with_dots_around_it_too(env: dict[str, str], warm: Preloaded) -> None:
+    command(env, "deny", "recipient", ".Y.org.")
+    assert warm.run(env).returncode == 100
+
+
+def test_standard_input_may_hold_any_octets(env: dict[str, str]) -> None:
+    program = [sys.executable, str(CHECKERS / "softfail"), "import"]
+    strict = {**BARE, **env, "PYTHONIOENCODING": "utf-8:strict"}
+    done = subprocess.run(program, input=b"\xff\n", env=strict, capture_output=True, check=False)
+    assert (done.returncode, done.stderr.count(b"\n")) == (2, 1)
+    assert done.stderr.startswith(b"softfail: standard input:1: ")
+    closed = subprocess.run(["sh", "-c", 'exec "$@" <&-', "sh", *program], env=strict, capture_output=True, check=False)
+    assert (closed.returncode, closed.stderr) == (2, b"softfail: standard input is closed\n")
+
+
 BAD_LINES = [
     "nonsense",
     "allow client 192.0.2.300",
@@ -133,6 +161,8 @@ BAD_LINES = [
     '{"kind": "list", "what": "domain", "value": "x y", "state": "deny", "since": 1}',
     '{"kind": "block", "client": "192.0.2.0/24", "blocked": "192.0.2.1", "first": "1"}',
     '{"kind": "client", "client": 5}',
+    '{"kind": "client", "client": "nowhere", "first": 1, "last": 1, "tries": 1, "early": 0, "passes": 0, "expires": 1}',
+    '{"kind": "block", "client": "192.0.2.0/24", "blocked": "spf:x.org"}',
     "[" * 100_000,
     "{" + '"a":{' * 100_000,
 ]

@@ -190,7 +190,7 @@ def test_a_check_on_postgresql_is_one_statement(postgresql: storeservers.Server)
         pool.check(postgresql.address, one(number), PATIENCE)
     lines = [line for line in log.read_text().splitlines()[before:] if "LOG:" in line]
     assert len(lines) == 20
-    assert all("execute <unnamed>: SELECT reason, seconds, entry FROM softfail.check_1(" in line for line in lines)
+    assert all("execute <unnamed>: SELECT reason, seconds, entry FROM softfail.check_2(" in line for line in lines)
 
 
 def test_dead_records_go_by_themselves(tmp_path: pathlib.Path, postgresql: storeservers.Server) -> None:
@@ -217,6 +217,8 @@ def test_dead_records_go_by_themselves_on_redis(redis: storeservers.Server) -> N
 DOWN = {  # address -> what the log line says
     "sqlite:{tmp}/nowhere/softfail.db": "unable to open database file",
     "sqlite:{tmp}": "unable to open database file",
+    "sqlite:": "SOFTFAIL_STORE names no file",
+    "sqlite::memory:": "SOFTFAIL_STORE names no file",
     "sqlite:{tmp}/garbage": "file is not a database",
     "sqlite:{tmp}/locked": "database is locked",
     "redis://:secret@127.0.0.1:1/0": "Redis: ",

@@ -7,11 +7,13 @@ local now, learn, unblock, seen, insist, block_for, retry, keep, white_client, w
   tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
 local host = ARGV[11]
 
+local function none(key)
+  return {key = key, first = 0, last = 0, tries = 0, early = 0, passes = 0, expires = 0, host = ''}
+end
+
 local function read(key)
   local v = redis.call('HMGET', key, 'first', 'last', 'tries', 'early', 'passes', 'expires', 'host')
-  if (tonumber(v[6]) or 0) <= now then
-    return {key = key, first = 0, last = 0, tries = 0, early = 0, passes = 0, expires = 0, host = ''}
-  end
+  if (tonumber(v[6]) or 0) <= now then return none(key) end
   return {key = key, first = tonumber(v[1]), last = tonumber(v[2]), tries = tonumber(v[3]),
           early = tonumber(v[4]), passes = tonumber(v[5]), expires = tonumber(v[6]), host = v[7]}
 end
@@ -38,7 +40,7 @@ end
 
 local block = read(KEYS[2])
 if block.expires > now then
-  touch(block, block.expires)
+  touch(block, math.min(block.expires, now + block_for))
   return {'blocked', block.expires - now, ''}
 end
 
@@ -53,6 +55,7 @@ if white_domain > 0 and domain.passes >= white_domain then
 end
 
 local triplet = read(KEYS[5])
+if triplet.passes == 0 and triplet.first - now > unblock then triplet = none(KEYS[5]) end -- a clock has gone back
 if triplet.tries == 0 then
   if learn then
     triplet.host = host

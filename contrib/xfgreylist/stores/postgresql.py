@@ -1,6 +1,6 @@
 """PostgreSQL: one list for several mail exchangers.
 
-A check is one call of softfail.check_1 (postgresql.sql), hence one round trip and one transaction. The function holds
+A check is one call of softfail.check_2 (postgresql.sql), hence one round trip and one transaction. The function holds
 an advisory lock on the client meanwhile, so two checks of one client follow each other and others run beside them.
 The schema is made by whoever first finds that it is missing.
 """
@@ -33,7 +33,7 @@ MISSING = (errors.InvalidSchemaName, errors.UndefinedFunction, errors.UndefinedT
 CONNECT = 2  # seconds after which a connect that was left behind gives up; libpq knows no fewer
 BATCH = 1000  # rows in one statement
 
-CHECK = "SELECT reason, seconds, entry FROM softfail.check_1(" + ", ".join(["%s"] * 13) + ")"
+CHECK = "SELECT reason, seconds, entry FROM softfail.check_2(" + ", ".join(["%s"] * 13) + ")"
 COLUMNS = ", ".join(("key", *FIELDS))
 WRITE = (
     f"INSERT INTO softfail.record ({COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (key) DO UPDATE"

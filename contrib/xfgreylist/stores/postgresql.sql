@@ -1,5 +1,5 @@
 -- The tables and functions of softfail, made at the first check. Every statement may be run again.
--- softfail.check_1 is xfgreylist.policy.decide in PL/pgSQL; the tests hold the two against each other.
+-- softfail.check_2 is xfgreylist.policy.decide in PL/pgSQL; the tests hold the two against each other.
 -- A new version of the rules gets new names, so that mail exchangers of two versions can share one database.
 CREATE SCHEMA IF NOT EXISTS softfail;
 
@@ -41,7 +41,7 @@ LANGUAGE sql AS $$
   SELECT count(*) FROM gone
 $$;
 
-CREATE OR REPLACE FUNCTION softfail.check_1(
+CREATE OR REPLACE FUNCTION softfail.check_2(
   now bigint, learn boolean, unblock bigint, seen bigint, insist bigint, block_for bigint, retry bigint,
   keep bigint, white_client bigint, white_domain bigint, the_host text, names text[], keys text[],
   OUT reason text, OUT seconds bigint, OUT entry text)
@@ -63,6 +63,7 @@ BEGIN
   PERFORM pg_advisory_xact_lock(hashtextextended(keys[2], 0));
   block := softfail.read_1(keys[1], now);
   IF block.expires > now THEN
+    block.expires := least(block.expires, now + block_for);
     PERFORM softfail.touch_1(block, now, block.expires);
     reason := 'blocked'; seconds := block.expires - now;
     RETURN;
@@ -82,6 +83,9 @@ BEGIN
   END IF;
 
   triplet := softfail.read_1(keys[4], now);
+  IF triplet.passes = 0 AND triplet.first - now > unblock THEN  -- a clock has gone back
+    triplet := (keys[4], 0, 0, 0, 0, 0, 0, '');
+  END IF;
   IF triplet.tries = 0 THEN
     IF learn THEN
       triplet.host := the_host;

@@ -51,15 +51,17 @@ class SQLite:
 
     def __init__(self, path: str, seconds: float) -> None:
         self.path, self.seconds, self.end = path, seconds, 0.0
+        if path in ("", ":memory:"):  # which SQLite would forget with each check
+            raise StoreDown("SOFTFAIL_STORE names no file: sqlite:PATH")
         fresh = not os.path.exists(path)
         try:
             self.base = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
             self.turn = Turn(path + "-turn")
+            if fresh:
+                _lend(path)
+                _lend(path + "-turn")
         except (sqlite3.Error, OSError) as trouble:
             raise self._down(trouble) from None
-        if fresh:
-            _lend(path)
-            _lend(path + "-turn")
         try:
             self._patiently(self._prepare)
         except StoreDown:
