@@ -1,6 +1,7 @@
 """STARTTLS by every driver: offered, come to, refused, and nothing that came in plain behind it."""
 
 import ssl
+import subprocess
 from collections.abc import Callable
 
 import pytest
@@ -108,8 +109,21 @@ def emptied(home: QmailHome) -> None:
     home.control(**{"servercert.pem": "nothing"})
 
 
+def of_a_curve_that_tls_has_not(home: QmailHome) -> None:
+    control = home.path / "control"
+    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:secp256k1", "-nodes"]
+    files = ["-keyout", str(control / "serverkey.pem"), "-out", str(control / "servercert.pem")]
+    made = ["openssl", "req", "-x509", *key, *files, "-subj", "/CN=x", "-days", "2"]
+    subprocess.run(made, check=True, capture_output=True)
+
+
 @pytest.mark.parametrize(
-    ("spoil", "reason"), [(mismatched, "key?values?mismatch"), (expired, "the?certificate?has?expired")]
+    ("spoil", "reason"),
+    [
+        (mismatched, "key?values?mismatch"),
+        (expired, "the?certificate?has?expired"),
+        (of_a_curve_that_tls_has_not, "no?shared?cipher"),
+    ],
 )
 def test_a_certificate_that_turns_out_bad(
     driver: Driver, home: QmailHome, spoil: Callable[[QmailHome], None], reason: str

@@ -132,9 +132,10 @@ class Explained:
         self.held: Rehearsal | None = None
         self.open_relay = False
         if self.rule.allowed:
-            os.chdir(config.home(base))
+            home = config.home({**base, **self.rule.environment})
+            os.chdir(home)
             wrapped = _wrapped(given["wrap"], base)
-            profile = Profile(config.Controls(config.home(base), wrapped), base, self.rule.environment)
+            profile = Profile(config.Controls(home, wrapped), base, self.rule.environment)
             self.open_relay = profile.settings.rcpthosts is None and not wrapped
             self.held = self._hold(profile, given)
 

@@ -13,7 +13,7 @@ from qmailfork.cli import metering, surroundings
 from qmailfork.cli.faults import Fatal, Strict
 from qmailfork.conversation.settings import ControlFault
 from qmailfork.drivers.listener import Listener
-from qmailfork.drivers.worker import profile
+from qmailfork.drivers.worker import profile, stock
 from qmailfork.drivers.worker.options import Options
 from qmailfork.drivers.worker.worker import Sockets
 from qmailfork.system import config, sockets, spawn
@@ -124,6 +124,7 @@ def listen(**given: Any) -> None:
         uid, gid = account(given)
         listening = bind(given, uid)
         metrics = measure(given["metrics"])
+        stock.load()  # while we surely may read it
         if given["look_up_host"] or given["ident"] or given["local_name"] is None:
             _bring_names()
         become(uid, gid)

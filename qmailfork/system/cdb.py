@@ -3,7 +3,7 @@
 import posix
 
 from qmailfork.conversation.settings import ControlFault
-from qmailfork.system import files, library
+from qmailfork.system import library
 
 HEAD = 2048  # octets of a cdb that tell where its tables are
 
@@ -22,9 +22,7 @@ class Database:
         self._path = path
         cdblib = library.load("cdblib")
         try:
-            self._reader = cdblib.Reader((files.read(path) or b"") if kept else _File(path))
-        except ControlFault:
-            raise
+            self._reader = cdblib.Reader(_whole(path) if kept else _File(path))
         except Exception as fault:
             raise self._damaged(fault) from None
 
@@ -46,6 +44,11 @@ class Database:
     def _damaged(self, fault: Exception) -> ControlFault:
         why = fault.strerror if isinstance(fault, OSError) and fault.strerror else fault
         return ControlFault(f"{self._path.decode(errors='surrogateescape')}: not a readable cdb ({why})")
+
+
+def _whole(path: bytes) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
 
 
 class _File:

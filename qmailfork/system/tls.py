@@ -171,7 +171,7 @@ class _Naming:
         return
 
     def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, trace: object) -> None:
-        if isinstance(fault, (ssl.SSLError, OSError, ValueError)):
+        if isinstance(fault, (ssl.SSLError, OSError, ValueError, Failed)):
             raise Unusable(f"{self._what.decode(errors='surrogateescape')}: {_reason(fault)}") from None
 
 

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import time
+from contextlib import ExitStack
 
 import pytest
 
@@ -12,6 +13,7 @@ from tests.smtpclient import Client
 from tests.sockets import socket_of
 from tests.support import PATIENCE, QmailHome, qmailfork, recorded, wait_for
 from tests.tlsclient import certificate
+from tests.ucspi import listening
 from tests.warm import ENVELOPE, NO_NAMES, children, descriptors, environment, from_address, said, send_message, warm
 
 GREETING = [b"220 mail.joedomain.net ESMTP"]
@@ -273,6 +275,23 @@ def test_no_descriptor_is_lost(loop: str, home: QmailHome) -> None:
                 ends(client, kind)
 
         wait_for(lambda: kinds(descriptors(worker)) == kinds(before), what="the descriptors to be given back")
+        assert not any("Traceback" in line for line in server.log())
+
+
+def test_without_descriptors_a_session_goes_on(home: QmailHome) -> None:
+    """What it comes to need is loaded; the certificate cannot be read."""
+    certificate(home)
+    argv = ["sh", "-c", 'ulimit -n 40; exec "$@"', "-", *qmailfork("listen", "-1", *NO_NAMES, "--workers", "1")]
+    env = environment(home, SMTPAUTH="", QMAILFORK_AUTHINPLAIN="1", QMAILFORK_CHECKPASSWORD="fakes/checkpassword")
+    with listening([*argv, "127.0.0.1", "0"], env, home.path / "log", "127.0.0.1") as server, ExitStack() as stack:
+        client = stack.enter_context(server.connect())
+        client.reply()
+        for _ in range(39):
+            stack.enter_context(server.connect())
+        server.wait_log("unable to accept: Too many open files")
+        assert client.command("EHLO foo")[-1].startswith(b"250 AUTH")
+        assert client.command("STARTTLS")[0].startswith(b"454 ")
+        assert client.command("AUTH PLAIN AGpvZQB4")[0].startswith(b"454 ")
         assert not any("Traceback" in line for line in server.log())
 
 

@@ -11,9 +11,9 @@ import pytest
 
 from tests.smtpclient import Client
 from tests.sockets import backlog, socket_of
-from tests.support import QmailHome, wait_for
+from tests.support import QmailHome, recorded, wait_for
 from tests.ucspi import Server, tcprules
-from tests.warm import BOTH, ENVELOPE, NO_NAMES, Starter, children, cold, said, tcp_environment, warm
+from tests.warm import BOTH, ENVELOPE, NO_NAMES, Starter, children, cold, from_address, said, tcp_environment, warm
 
 both = pytest.mark.parametrize("start", BOTH)
 NOBODY = 65534
@@ -141,6 +141,21 @@ def test_rules_win_over_the_tcp_variables(start: Starter, home: QmailHome) -> No
     with start(home, *NO_NAMES, "-x", str(rules), **checked) as server, server.connect() as client:
         seen = tcp_environment(client, record)
     assert (seen["TCPREMOTEHOST"], seen["TCPLOCALIP"]) == ("told.example", "192.0.2.9")
+
+
+@both
+def test_rules_say_where_qmail_is(start: Starter, home: QmailHome, other_home: QmailHome) -> None:
+    other_home.control(smtpgreeting="other\n")
+    rules = tcprules(home.path, f'127.0.0.2:allow,QMAILHOME="{other_home.path}"\n:allow\n')
+    with start(home, *NO_NAMES, "-x", str(rules), SMTPEXTFORK=f"fakes/record {home.path}/record") as server:
+        for address, there, greeting in (
+            ("127.0.0.1", home, GREETING[0]),
+            ("127.0.0.2", other_home, b"220 other ESMTP"),
+        ):
+            with from_address(server, address) as client:
+                assert client.reply() == [greeting]
+                assert [client.command(line)[-1] for line in ENVELOPE][-1] == b"250 ok"
+            assert recorded(home.path / "record")["cwd"] == [str(there.path)]
 
 
 @both

@@ -35,7 +35,7 @@ REPLIES = (
 class Carried:
     """How a conversation went: `said` to the client, the `events`, what was `done` in order, the `ending`.
 
-    `secrets` are the passwords and digests that it was entrusted with.
+    `secrets` are the passwords and digests that it was entrusted with, `users` whose they are.
     """
 
     def __init__(self, seed: int, arrivals: Iterable[bytes], inner: Iterable[bytes] = ()) -> None:
@@ -46,6 +46,7 @@ class Carried:
         self.done: list[tuple[object, ...]] = []
         self.ending = Ending(b"", -1)
         self.secrets: list[bytes] = []
+        self.users: list[bytes] = []
         self._chance = Random(seed)
         self._late = self._chance.random() < 0.2
         self._arrivals = iter(arrivals)
@@ -100,8 +101,8 @@ class Carried:
         assert proof
         assert not rest
         self.done.append(("secret", request.secret))
-        if proof not in user:
-            self.secrets.append(proof)
+        self.users.append(user)
+        self.secrets.append(proof)
         return self._program(request)
 
     def _consult(self, request: requests.Consult) -> Outcome:

@@ -60,6 +60,16 @@ def test_dns_keeps_silent(kind: str, home: QmailHome) -> None:
 
 
 @in_private
+def test_the_resolver_gives_up_after_the_checker(home: QmailHome) -> None:
+    """Nobody waits for its answer any more, and nothing is said of it."""
+    with dns(home.path, ZONE, 2), session("listener", home, named(home, "mute.example")) as talk:
+        begin(talk)
+        for _ in range(4):  # a second each
+            assert rcpt(talk, "joe")[:4] == b"451 "
+        assert all(line.startswith("qmail-smtpd: ") for line in talk.log())
+
+
+@in_private
 def test_the_end_while_dns_keeps_silent(home: QmailHome) -> None:
     """SIGTERM is for the thread that serves the client."""
     env = {**named(home, "mute.example"), "SMTPEXTFORKTIMEOUT": str(LONG)}

@@ -80,7 +80,7 @@ def test_one_that_is_overwritten_in_its_place(good: Path, kept: bool) -> None:
 def test_none_and_a_directory_are_faults(tmp_path: Path) -> None:
     for path in (tmp_path / "none", tmp_path):
         for kept in (True, False):
-            with pytest.raises(ControlFault, match=f"{path}: "):
+            with pytest.raises(ControlFault, match=f"{path}: not a readable cdb"):
                 Database(bytes(path), kept)
 
 

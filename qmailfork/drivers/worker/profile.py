@@ -1,5 +1,7 @@
 """What sessions that the rules treat alike have in common, made once for all of them."""
 
+import posix
+
 from qmailfork.conversation.settings import ControlFault
 from qmailfork.drivers.worker.tcpserver import Client
 from qmailfork.programs.peer import Peer
@@ -29,14 +31,15 @@ def controls_of(home: bytes, program: list[bytes]) -> "Controls":
 
 
 class Profile:
-    """The `settings` and log `style` under one environment: the `base` with what a `rule` adds."""
+    """The `settings` and log `style` under one environment: the `base` with what a `rule` adds; `home` is qmail's."""
 
-    __slots__ = ("_base", "_rule", "_told", "settings", "style")
+    __slots__ = ("_base", "_rule", "_told", "home", "settings", "style")
 
     def __init__(self, controls: "Controls", base: "Environment", rule: "Environment") -> None:
         self._base = base
         self._rule = rule
         self._told = not TCP.isdisjoint(rule)
+        self.home = controls.home
         environment = {**base, **rule}
         self.settings = config.settings(controls, environment)
         self.style = config.style(environment)
@@ -90,6 +93,7 @@ class Profiles:
         self._base = {name: value for name, value in base.items() if name not in TCP}
         self._controls: dict[bytes, Controls] = {}
         self._known: dict[object, Profile] = {}
+        self._homes: dict[bytes, int] = {}
         self._read(config.home(base))
 
     def _read(self, home: bytes) -> "Controls":
@@ -102,9 +106,16 @@ class Profiles:
         """The profile of clients with this `rule` (any key) and what it adds to the environment."""
         profile = self._known.get(rule)
         if profile is None:
-            profile = Profile(self._read(config.home(self._base)), self._base, environment)
+            profile = Profile(self._read(config.home({**self._base, **environment})), self._base, environment)
             self._keep(rule, profile)
         return profile
+
+    def directory(self, home: bytes) -> int:
+        """A descriptor of the directory `home`, kept open. Raises OSError."""
+        descriptor = self._homes.get(home)
+        if descriptor is None:
+            descriptor = self._homes[home] = posix.open(home, posix.O_RDONLY | posix.O_CLOEXEC)
+        return descriptor
 
     def of(self, environment: "Environment") -> Profile:
         """The profile of a whole `environment` from elsewhere. Raises ControlFault."""

@@ -135,9 +135,9 @@ class _Consultation:
         task.add_done_callback(self._resolved)
 
     def _resolved(self, task: "asyncio.Task[Any]") -> None:
+        fault = task.exception()  # one that nobody asks for, asyncio writes into the log
         if self._timer.cancelled():
             return
-        fault = task.exception()
         if fault:
             self._end(UNSTARTED, getattr(fault, "errno", None) or 0)
         else:

@@ -51,13 +51,12 @@ class Guest:
 class TcpGate:
     """The `listening` sockets of a worker. Raises ControlFault where the rules cannot be read."""
 
-    def __init__(self, room: Room, profiles: Profiles, listening: list[socket.socket], home: int) -> None:
+    def __init__(self, room: Room, profiles: Profiles, listening: list[socket.socket]) -> None:
         self._room = room
         self._reactor = room.site.reactor
         self._options = room.options
         self._profiles = profiles
         self._listening = listening
-        self._home = home
         self._is_open = False
         self._names: dict[bytes, bytes | None] = {}
         self._rules = Rules(self._options.rules, self._options.rules_optional)
@@ -187,14 +186,15 @@ class TcpGate:
         try:
             rule = self._rules.decide(client.ip, client.host, client.info)
             profile = self._profile(rule, client)
-        except ControlFault as fault:
+            home = self._profiles.directory(profile.home)
+        except (ControlFault, OSError) as fault:
             self._room.warn(f"dropping connection: {fault}")
             self._turn_away(guest, CRASHED)
             return
         if self._options.verbosity > 1:
             self._room.say(tcpserver.admitted(guest.place.number, rule.allowed, guest.local, client))
         if rule.allowed:
-            self._begin(guest, profile)
+            self._begin(guest, profile, home)
         else:
             self._turn_away(guest, DENIED)
 
@@ -206,7 +206,7 @@ class TcpGate:
         protocol = client.facts[b"SSL_PROTOCOL"]
         return self._profiles.under((rule, protocol), {b"SSL_PROTOCOL": protocol, **rule.environment})
 
-    def _begin(self, guest: Guest, profile: Profile) -> None:
+    def _begin(self, guest: Guest, profile: Profile, home: int) -> None:
         room, descriptor, style, number = self._room, guest.sock.detach(), profile.style, guest.place.number
 
         def log(event: Event) -> None:
@@ -218,7 +218,7 @@ class TcpGate:
             source=descriptor,
             sink=descriptor,
             errors=LOG,
-            home=self._home,
+            home=home,
             environment=lambda: profile.environment(guest.client, guest.local),
             log=log,
             complain=lambda text: room.warn(f"session {number}: {text}"),

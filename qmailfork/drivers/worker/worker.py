@@ -1,6 +1,5 @@
 """The worker's life: it opens its gates, keeps the time, and ends with its last session."""
 
-import posix
 import socket
 
 from qmailfork.drivers.worker.handoff import HandoffGate
@@ -43,14 +42,14 @@ class Worker:
         base = config.received()
         if options.smtps:
             base[b"SMTPS"] = b"1"
-        home = posix.open(config.home(base), posix.O_RDONLY | posix.O_CLOEXEC)
         self._reactor = reactor
         self._site = Site(reactor, null, options.most_octets)
         self._room = Room(self._site, board, row, limit, options)
         self._profiles = Profiles(base, options.program)
         self._gates: list[TcpGate | HandoffGate] = []
         if listening.tcp:
-            self._gates.append(TcpGate(self._room, self._profiles, listening.tcp, home))
+            self._profiles.directory(config.home(base))  # while descriptors are left
+            self._gates.append(TcpGate(self._room, self._profiles, listening.tcp))
         if listening.handoff:
             self._gates.append(HandoffGate(self._room, self._profiles, listening.handoff))
         self._row = row
