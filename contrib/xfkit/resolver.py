@@ -239,7 +239,10 @@ def lookup(asked: Sequence[tuple[str, int]], servers: Sequence[Server], seconds:
     patience = min(PATIENCE, seconds / (2 * len(servers)))
     questions = [_Question(name, kind, servers) for name, kind in asked]
     waiting = [each for each in questions if each.send(time.monotonic(), patience)]
-    while waiting and (now := time.monotonic()) < end:
+    over = False
+    while waiting and not over:  # at the end one look more: an answer over TCP may have held up those that are there
+        now = time.monotonic()
+        over = now >= end
         soonest = min([end, *(each.again for each in waiting)])
         ready = _ready([each.socket for each in waiting if each.socket], soonest - now)
         waiting = [each for each in waiting if _waits_on(each, ready, end, patience)]
@@ -266,4 +269,4 @@ def _waits_on(each: _Question, ready: set[int], end: float, patience: float) -> 
         except OSError as trouble:
             each.answer = Answer(trouble=f"{each.server[0]}: {trouble.strerror or trouble}")
             return each.send(now, patience)
-    return now < each.again or each.send(now, patience)
+    return now < each.again or now >= end or each.send(now, patience)

@@ -1,11 +1,13 @@
 """dnsbl where lists, servers, settings and clients are not as they should be."""
 
 import socket
+import threading
 import time
 
 import dnszones
 import pytest
 from checkerforms import resident
+from dnslib import QTYPE, RR, A, DNSRecord
 from nameserver import serving
 
 from tests.support import wait_for
@@ -45,6 +47,31 @@ def test_all_lists_share_one_deadline(run, client):
     done = run(client(DNSBL=" ".join(f"mute.test=127.0.0.{n}" for n in range(40)) + " bl.test", DNSBL_TIMEOUT="1"))
     assert done.returncode == 100
     assert time.monotonic() - started < 1 + 10  # 40 in turn would take 40
+
+
+def test_a_cut_answer_whose_rest_does_not_come_holds_up_no_other_list(run, client):
+    with socket.create_server(("127.0.0.1", 0)) as mute, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(mute.getsockname())
+        threading.Thread(target=answer_two, args=(server, mute), daemon=True).start()
+        address = f"127.0.0.1:{mute.getsockname()[1]}"
+        done = run(client(DNSBL="cut.test other.test", DNSBL_TIMEOUT="2", XF_NAMESERVER=address))
+    assert done.returncode == 100
+    assert " cut.test: 127.0.0.1: " in done.stderr
+
+
+def answer_two(server, mute):
+    """Send an answer that is cut at once, and when that is being asked for over TCP the other one."""
+    questions = sorted((server.recvfrom(512) for _ in range(2)), key=lambda pair: b"other" in pair[0])
+    for (packet, client), cut in zip(questions, (True, False), strict=True):
+        reply = DNSRecord.parse(packet).reply()
+        reply.header.tc = cut
+        if not cut:
+            connection = mute.accept()
+            reply.add_answer(RR(reply.q.qname, QTYPE.A, rdata=A("127.0.0.2")))
+        server.sendto(reply.pack(), client)
+    connection[0].recv(512)
+    while connection[0].recv(512):  # until the checker has had enough
+        pass
 
 
 def test_a_silent_server_is_asked_again_and_the_next_one_too(run, client, nameserver):
@@ -111,6 +138,7 @@ def test_it_asks_a_server_on_ipv6(run, client):
         ("DNSBL", "bl.test="),
         ("DNSBL", "bl.test=127.0.0"),
         ("DNSBL", "bl.test=127.0.0.256"),
+        ("DNSBL", "bl.test=127.0.0.[0..99999999999]"),
         ("DNSBL", "bl.test=127.0.0.[9..2]"),
         ("DNSBL", "a..test"),
         ("RHSBL_SENDER", "b\x07l.test"),
