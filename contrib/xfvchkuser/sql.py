@@ -57,12 +57,12 @@ def _sqlite(argument: str, query: str, values: dict[str, str], site: Site) -> bo
     try:
         connection = sqlite3.connect(f"file:{quote(path)}?mode=ro", uri=True, timeout=site.seconds)
         try:
-            row = connection.execute(query, values).fetchone()
+            found = any(row[0] for row in connection.execute(query, values))
         finally:
             connection.close()
     except (sqlite3.Error, UnicodeError) as error:
         raise Trouble(f"{path}: {error}") from None
-    return bool(row and row[0])
+    return found
 
 
 def _postgresql(argument: str, query: str, values: dict[str, str], site: Site) -> bool:
@@ -72,10 +72,10 @@ def _postgresql(argument: str, query: str, values: dict[str, str], site: Site) -
         connection = psycopg.connect(argument, **options)
         with connection, Limit(connection.fileno(), site.seconds):
             connection.read_only = True
-            row = connection.execute(placeholders(query), values).fetchone()
+            found = any(row[0] for row in connection.execute(placeholders(query), values))
     except (psycopg.Error, UnicodeError) as error:
         raise Trouble(f"sql: {' '.join(str(error).split())}") from None
-    return bool(row and row[0])
+    return found
 
 
 def _driver() -> ModuleType:

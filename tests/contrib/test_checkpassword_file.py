@@ -129,6 +129,54 @@ def test_changes_at_the_same_time(file: Path) -> None:
     assert sorted(operate("--list", file).stdout.split()) == sorted(name.encode() for name in ["joe", *names])
 
 
+def test_what_an_interrupted_change_has_left_is_not_used(tmp_path: Path) -> None:
+    file, left, elsewhere = (tmp_path / name for name in ("passwords", "passwords.new", "elsewhere"))
+    left.write_bytes(b"joe:half")
+    left.chmod(0o644)
+    assert operate("--add", file, "joe", said=b"secret").returncode == 0
+    assert (file.stat().st_mode & 0o777, left.exists(), judge(JOE, file).returncode) == (0o600, False, 0)
+    left.symlink_to(elsewhere)
+    assert operate("--add", file, "ann", said=b"other").returncode == 0
+    assert (elsewhere.exists(), file.is_symlink()) == (False, False)
+
+
+@pytest.mark.parametrize("told", [JOE, b"jim\0secret\0\0"])
+def test_too_little_memory_is_trouble(file: Path, told: bytes) -> None:
+    limited = ["sh", "-c", 'ulimit -v 30000; exec "$@"', "sh", *ARGV, str(file)]
+    reader, writer = os.pipe()
+    os.write(writer, told)
+    os.close(writer)
+    script = "import os, sys; os.dup2(int(sys.argv[1]), 3); os.execvp(sys.argv[2], sys.argv[2:])"
+    argv = [sys.executable, "-c", script, str(reader), *limited]
+    done = subprocess.run(argv, pass_fds=[reader], capture_output=True, check=False)
+    os.close(reader)
+    assert (done.returncode, done.stderr.count(b"\n")) == (111, 1), done.stderr
+
+
+def test_the_last_of_several_lines_counts_and_a_change_replaces_them_all(file: Path) -> None:
+    old = file.read_bytes()
+    assert operate("--add", file, "joe", said=b"other").returncode == 0
+    file.write_bytes(old + file.read_bytes())
+    assert [judge(told, file).returncode for told in (JOE, b"joe\0other\0\0")] == [1, 0]
+    assert operate("--list", file).stdout == b"joe\n"
+    assert operate("--add", file, "joe", said=b"third").returncode == 0
+    assert file.read_bytes().count(b"joe:") == 1
+
+
+def test_no_input(file: Path) -> None:
+    argv = ["sh", "-c", 'exec "$@" <&-', "sh", *ARGV, "--add", str(file), "ann"]
+    done = subprocess.run(argv, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (1, b"checkpassword-file: there is no input to take a password from\n")
+
+
+@pytest.mark.parametrize(("octets", "code"), [(512 - 3 - 4, 0), (512 - 3 - 3, 1)])
+def test_a_user_and_a_password_as_long_as_can_be_told(file: Path, octets: int, code: int) -> None:
+    user, password = "jö", b"x" * (octets + 1)
+    assert operate("--add", file, user, said=password).returncode == code
+    if not code:
+        assert judge(user.encode() + b"\0" + password + b"\0\0", file).returncode == 0
+
+
 @pytest.mark.parametrize("user", ["", "a:b", "a\nb", "#a"])
 def test_a_user_that_cannot_be(file: Path, user: str) -> None:
     assert operate("--add", file, user, said=b"x").returncode == 2

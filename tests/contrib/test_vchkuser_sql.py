@@ -84,6 +84,7 @@ def test_by_hand(site: MailSite) -> None:
         "SELECT name FROM users WHERE address = lower(:recipient) AND active",
         "SELECT 1 FROM users WHERE address LIKE '%@' || :domain AND name = :local AND active",
         "SELECT max(name) FROM users WHERE address = :recipient AND active",
+        "SELECT NULL UNION ALL SELECT name FROM users WHERE address = :recipient AND active UNION ALL SELECT ''",
     ],
 )
 def test_queries(site: MailSite, query: str) -> None:
