@@ -12,7 +12,7 @@ import pytest
 from tests.identserver import ident_server
 from tests.privatenetwork import dns, in_private
 from tests.smtpclient import Client
-from tests.support import QmailHome, qmailfork
+from tests.support import PATIENCE, QmailHome, qmailfork
 from tests.ucspi import tcprules
 from tests.warm import BOTH, ENVELOPE, Starter, from_address, said, tcp_environment, warm
 
@@ -151,6 +151,19 @@ def test_while_one_is_looked_up_others_are_served(home: QmailHome) -> None:
         slow.socket.setblocking(False)
         with pytest.raises(BlockingIOError):
             slow.socket.recv(1)
+
+
+@in_private
+def test_the_grace_is_over_for_one_who_is_looked_up(home: QmailHome) -> None:
+    with (
+        ident_server(host="127.0.0.2"),
+        warm(home, "-H", "-l", "mx", "-t", "1000", "--workers", "1", "--grace", "0.3") as server,
+        from_address(server, "127.0.0.2"),
+        server.connect() as client,
+    ):
+        client.reply()
+        server.process.terminate()
+        assert server.process.wait(PATIENCE) == 0
 
 
 @both

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.smtpclient import Client
-from tests.support import QmailHome, qmailfork, recorded, running, wait_for
+from tests.support import PATIENCE, QmailHome, qmailfork, recorded, running, wait_for
 from tests.system.test_proxyheader import ADDRESSES, ADDRESSES6, NONE, entry, tls, v2
 from tests.test_wrapper_tls import child
 from tests.test_wrapper_tls import environment as child_environment
@@ -156,6 +156,16 @@ def test_one_that_is_slow(part: bytes, home: QmailHome) -> None:
             assert other.reply()[0].startswith(b"220")
             assert slow.rest() == b""
         assert server.wait_log("PROXY header").endswith("PROXY header: timeout")
+
+
+def test_the_grace_is_over_for_a_header_too(home: QmailHome) -> None:
+    options = ("--workers", "1", "--proxy-seconds", "1000", "--grace", "0.3")
+    with warm(home, *NO_NAMES, *PROXY, *options) as server, server.connect() as slow, server.connect() as other:
+        other.send(V1)
+        assert other.reply()[0].startswith(b"220")
+        server.process.terminate()
+        assert slow.rest() == b""
+        assert server.process.wait(PATIENCE) == 0
 
 
 def test_the_balancers_tls(home: QmailHome) -> None:

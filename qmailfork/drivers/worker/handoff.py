@@ -103,6 +103,7 @@ class Handoff:
 
     def await_parcel(self) -> None:
         """Receive what is handed over, then begin; give up where it does not come."""
+        self._room.arrivals[self._place] = self._give_up
         self._reactor.on_readable(self._sock.fileno(), self._receive)
 
     def _receive(self) -> None:
@@ -129,6 +130,7 @@ class Handoff:
             self._give_up()
         elif len(self._parcel) >= whole:
             self._timer.cancel()
+            self._room.arrivals.pop(self._place)
             self._begin(self._parcel[_LENGTH.size : whole].split(b"\0")[:-1])
 
     def _give_up(self) -> None:

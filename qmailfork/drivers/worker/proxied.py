@@ -33,8 +33,12 @@ class Awaiting:
         self._then = then
         self._refuse = refuse
         self._header = b""
-        self._timer = reactor.loop.call_later(seconds, self._end, "timeout")
+        self._timer = reactor.loop.call_later(seconds, self.expire)
         reactor.on_readable(sock.fileno(), self._read)
+
+    def expire(self) -> None:
+        """Its time is over."""
+        self._end("timeout")
 
     def _read(self) -> None:
         try:

@@ -28,13 +28,17 @@ class Place:
 
 
 class Room:
-    """At most `limit` sessions of the worker in `row` of the `board`; those that run are in `sessions`."""
+    """At most `limit` sessions of the worker in `row` of the `board`; those that run are in `sessions`.
+
+    `arrivals` has for each that has yet to begin what makes an end to its waiting, once the grace is over.
+    """
 
     def __init__(self, site: Site, board: Board, row: int, limit: int, options: Options) -> None:
         self.site = site
         self.board = board
         self.options = options
         self.sessions: set[Session] = set()
+        self.arrivals: dict[Place, Callable[[], object]] = {}
         self.on_change: Callable[[], None] = lambda: None  # a place became free
         self._row = row
         self._limit = limit
@@ -71,6 +75,7 @@ class Room:
 
     def leave(self, place: Place) -> None:
         """Give the `place` back."""
+        self.arrivals.pop(place, None)
         self._slots.append(place.slot)
         self.board.end(self._row, self._limit - len(self._slots))
         if self.options.per_ip:

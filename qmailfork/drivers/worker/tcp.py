@@ -134,6 +134,7 @@ class TcpGate:
         balancer = guest.client.ip.decode()
 
         def known(told: "Told") -> None:
+            self._room.arrivals.pop(guest.place)
             guest.become(told)
             self._receive(guest)
 
@@ -142,7 +143,8 @@ class TcpGate:
             guest.sock.close()
             self._room.leave(guest.place)
 
-        Awaiting(self._reactor, guest.sock, self._options.proxy_seconds, known, refuse)
+        awaiting = Awaiting(self._reactor, guest.sock, self._options.proxy_seconds, known, refuse)
+        self._room.arrivals[guest.place] = awaiting.expire
 
     def _receive(self, guest: Guest) -> None:
         """The client is known: see whether there is room for it, and who it is."""
@@ -164,7 +166,13 @@ class TcpGate:
 
     def _look_up(self, guest: Guest) -> None:
         task = self._reactor.loop.create_task(self._names_of(guest))
-        task.add_done_callback(lambda task: self._admit(guest))
+        self._room.arrivals[guest.place] = task.cancel
+
+        def known(task: object) -> None:
+            self._room.arrivals.pop(guest.place)
+            self._admit(guest)
+
+        task.add_done_callback(known)
 
     async def _names_of(self, guest: Guest) -> None:
         """A fault of ours costs the client its name, and no more."""

@@ -85,6 +85,8 @@ class Worker:
     def hurry(self) -> None:
         """The grace of open sessions is over: their clients are sent away, as by a timeout."""
         self._hurried = True
+        for end in list(self._room.arrivals.values()):
+            end()
         self._expire()
 
     def reload(self) -> None:
