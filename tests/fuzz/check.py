@@ -35,7 +35,7 @@ class Fuzz:
         try:
             whole = hold(place, seed, [said], [inner])
             examine(whole, said + inner)
-            assert gist(whole) == gist(hold(place, seed, pieces, inner_pieces)), "it depends on how octets arrive"
+            compare(gist(whole), gist(hold(place, seed, pieces, inner_pieces)))
         except Exception as fault:
             fault.add_note(
                 f"input {number}, site {place.name}, seed {seed}: {said!r}\nunder TLS: {inner!r}\n"
@@ -62,6 +62,12 @@ def gist(went: Carried) -> tuple[object, ...]:
     told = [event for event in went.events if event.condition not in BY_ARRIVAL]
     events = [(event.condition, event.words, event.sender, event.recipient, event.reply) for event in told]
     return b"".join(went.said), went.done, events, went.ending.status
+
+
+def compare(whole: tuple[object, ...], in_pieces: tuple[object, ...]) -> None:
+    """AssertionError where it depends on how octets arrive."""
+    for what, one, other in zip(("said", "done", "logged", "status"), whole, in_pieces, strict=True):
+        assert one == other, f"{what}, whole:\n{one!r}\nin pieces:\n{other!r}"
 
 
 def examine(went: Carried, heard: bytes) -> None:
