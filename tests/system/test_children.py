@@ -23,13 +23,14 @@ sys.path.insert(0, {str(ROOT)!r})
 from qmailfork.system import children, signals, spawn
 null = spawn.seal()
 
-def run(argv, seconds=30, keep=65536):
+def run(argv, seconds=30, keep=65536, held=()):
     began = monotonic()
     ours, its = posix.pipe()
+    signals.pthread_sigmask(signals.SIG_BLOCK, held)
     pid = spawn.launch([word.encode() for word in argv], posix.environ, ((null, 0), (its, 1)))
     posix.close(its)
     try:
-        return children.outcome(pid, ours, seconds, keep, began)
+        return children.outcome(pid, ours, seconds, keep, began, held)
     finally:
         posix.close(ours)
 """
@@ -43,7 +44,7 @@ class Ended(Exception): pass
 def end(number, frame): raise Ended
 signals.signal(signals.SIGTERM, end)
 try:
-    run(sys.argv[1:])
+    run(sys.argv[1:], held=(signals.SIGTERM,))
 except Ended:
     posix._exit(9)
 """
