@@ -176,8 +176,7 @@ def _data(child: Child, verb: bytes, argument: bytes) -> "Asking[bytes]":
         return (yield from session.acknowledge(reply))
     if reply.startswith(b"3"):
         raise Lost(b"Protocol")
-    else:
-        yield session.note(events.child_refused(b"DATA", first, reply))
+    yield session.note(events.child_refused(b"DATA", first, reply))
     return reply
 
 

@@ -48,6 +48,13 @@ class Watch:
         signals.signal(signals.SIGCHLD, lambda number, frame: None)
         posix.write(self._pipe[1], b"\0")  # it may have ended before the handler stood
 
+    def attend(self, poll: select.poll) -> int:
+        """Have `poll` tell of the end: the most milliseconds that one wait may take."""
+        if self.descriptor < 0:
+            return SOON
+        poll.register(self.descriptor, select.POLLIN)
+        return NOTICED
+
     def status(self) -> int | None:
         """The child's wait status once it has ended, else None."""
         if self._pipe:
@@ -67,7 +74,7 @@ class Watch:
 class Wait:
     """The wait for the program `pid`, which writes to `pipe`; at most `keep` octets of its output are kept."""
 
-    __slots__ = ("_keep", "_pipe", "_poll", "_watch", "output", "status")
+    __slots__ = ("_keep", "_longest", "_pipe", "_poll", "_watch", "output", "status")
 
     def __init__(self, pid: int, pipe: int, keep: int) -> None:
         self.status: int | None = None
@@ -77,22 +84,18 @@ class Wait:
         self._watch = Watch(pid)
         self._poll = select.poll()
         self._poll.register(pipe, select.POLLIN)
-        if self._watch.descriptor >= 0:
-            self._poll.register(self._watch.descriptor, select.POLLIN)
+        self._longest = self._watch.attend(self._poll)
 
-    def step(self, milliseconds: float | None) -> None:
-        """Wait for the next thing to happen, and take it in."""
-        blind = self._watch.descriptor < 0
-        if blind:
-            milliseconds = SOON if milliseconds is None else min(milliseconds, SOON)
-        for descriptor, _ in self._poll.poll(milliseconds):
+    def step(self, milliseconds: float) -> None:
+        """Wait for the next thing to happen, at most so long, and take it in."""
+        for descriptor, _ in self._poll.poll(min(milliseconds, self._longest)):
             if descriptor != self._pipe:
                 self.status = self._watch.status() if self.status is None else self.status
             elif block := posix.read(self._pipe, BLOCK):
                 self.output = (self.output + block)[: self._keep]
             else:
                 self._poll.unregister(self._pipe)
-        if blind and self.status is None:
+        if self._watch.descriptor < 0 and self.status is None:
             self.status = self._watch.status()
 
     def close(self) -> None:
@@ -115,7 +118,7 @@ def outcome(pid: int, pipe: int, seconds: float | None, keep: int, began: float,
         if held:
             signals.pthread_sigmask(signals.SIG_UNBLOCK, held)
         while wait.status is None and (left is None or left > 0):
-            wait.step(NOTICED if left is None else min(left * 1000 + 1, NOTICED))
+            wait.step(NOTICED if left is None else left * 1000 + 1)
             left = None if seconds is None else began + seconds - monotonic()
         if wait.status is None:
             _kill(pid)

@@ -93,11 +93,8 @@ class Wrapped:
         """Leave it: it sees the end of its input, and is killed where that does not end it."""
         self._ours.close()
         watch = children.Watch(self._pid)
-        poll, longest = select.poll(), children.NOTICED
-        if watch.descriptor >= 0:
-            poll.register(watch.descriptor, select.POLLIN)
-        else:
-            longest = children.SOON
+        poll = select.poll()
+        longest = watch.attend(poll)
         deadline = monotonic() + PATIENCE
         status = watch.status()
         while status is None and (left := deadline - monotonic()) > 0:
