@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.differential.servers import OnSocket, Ours, Reference
+from tests.differential.servers import OnSocket, Ours, Reference, Servers
 from tests.registry import OURS
-from tests.servers import REFERENCE
+from tests.servers import REFERENCE, reference_there
 from tests.support import QmailHome, smtpd
 
 
@@ -16,19 +16,17 @@ def ours(tmp_path_factory: pytest.TempPathFactory, fakes: Path) -> Ours:
     return Ours(QmailHome(tmp_path_factory.mktemp("ours") / "qmail", fakes))
 
 
-@pytest.fixture(scope="module", params=[driver for driver in OURS if not driver.cold], ids=lambda driver: driver.name)
-def warm(tmp_path_factory: pytest.TempPathFactory, fakes: Path, request: pytest.FixtureRequest) -> OnSocket:
-    return OnSocket(QmailHome(tmp_path_factory.mktemp("warm") / "qmail", fakes), request.param)
-
-
 @pytest.fixture(scope="module")
-def theirs(tmp_path_factory: pytest.TempPathFactory, fakes: Path) -> Iterator[Reference]:
-    with Reference(QmailHome(tmp_path_factory.mktemp("theirs") / "qmail", fakes), [str(REFERENCE)]) as reference:
-        yield reference
+def servers(tmp_path_factory: pytest.TempPathFactory, fakes: Path, ours: Ours) -> Iterator[Servers]:
+    def home(name: str) -> QmailHome:
+        return QmailHome(tmp_path_factory.mktemp(name) / "qmail", fakes)
 
-
-@pytest.fixture(scope="module")
-def wrapping(tmp_path_factory: pytest.TempPathFactory, fakes: Path) -> Iterator[Reference]:
-    home = QmailHome(tmp_path_factory.mktemp("wrapping") / "qmail", fakes)
-    with Reference(home, smtpd(str(REFERENCE))) as wrapper:
-        yield wrapper
+    warm = [OnSocket(home(driver.name), driver) for driver in OURS if not driver.cold]
+    if not reference_there():
+        yield Servers(ours, warm, None, None)
+        return
+    with (
+        Reference(home("theirs"), [str(REFERENCE)]) as theirs,
+        Reference(home("wrapping"), smtpd(str(REFERENCE))) as wrapping,
+    ):
+        yield Servers(ours, warm, theirs, wrapping)

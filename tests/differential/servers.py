@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from types import TracebackType
 
 from tests.differential.outcome import Outcome, observe
@@ -64,6 +65,16 @@ class Reference:
         self.helper.stdin.flush()
         output, status, log = json.loads(self.helper.stdout.readline())
         return observe(Session(output.encode("latin-1"), status, log), self.home)
+
+
+@dataclass(frozen=True)
+class Servers:
+    """All that are compared: ours on pipes, the warm ones, and where it is there the C server, alone and behind us."""
+
+    ours: Ours
+    warm: list[OnSocket]
+    theirs: Reference | None
+    wrapping: Reference | None
 
 
 def serve() -> None:

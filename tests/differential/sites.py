@@ -29,6 +29,16 @@ class Site:
         return home.environment(**self.env)
 
     @property
+    def by_rules(self) -> bool:
+        """Whether rules can say what it has in the environment: they cannot take a variable away."""
+        return None not in self.env.values()
+
+    @property
+    def wrappable(self) -> bool:
+        """Whether its name can stand in an address, as WRAPPING wants it."""
+        return self.name != "odd"
+
+    @property
     def databytes(self) -> int:
         """The limit on messages, 0 for none."""
         text = self.env.get("DATABYTES", self.control.get("databytes")) or ""

@@ -1,4 +1,4 @@
-"""Our server and the C qmail-smtpd make the same of every stream, but for the deliberate differences.
+"""Our servers and the C qmail-smtpd make the same of every stream, but for the deliberate differences.
 
 QMAILFORK_NIGHT=20000 tries that many streams, other ones at each run (how to have one again is printed where it
 fails), in rounds: hypothesis remembers all that it tried in one, and ends a round with the first fault.
@@ -15,12 +15,11 @@ from tests.differential import streams
 from tests.differential.compare import Comparison, compare, first_parting
 from tests.differential.deliberate import WRAPPING, excuse
 from tests.differential.recorded import Recorded, load
-from tests.differential.servers import OnSocket, Ours, Reference
+from tests.differential.servers import Ours, Servers
 from tests.differential.sites import SITES, Site
-from tests.servers import reference_there
 
 NIGHT = int(os.environ.get("QMAILFORK_NIGHT", "0"))
-DAY = 200
+DAY = 120
 ROUND = 500
 ROUNDS = pytest.mark.parametrize("round", range(max(NIGHT // (2 * ROUND), 1)))
 BUDGET = settings(
@@ -31,45 +30,23 @@ BUDGET = settings(
     print_blob=True,
     suppress_health_check=list(HealthCheck),
 )
-BY_RULES = [site for site in SITES.values() if None not in site.env.values()]  # what rules can say
-NAMED = [site for site in SITES.values() if site.name != "odd"]  # its own name cannot stand in an address
 SITE = st.sampled_from(list(SITES.values()))
-
-if reference_there():
-
-    @pytest.mark.timeout(0 if NIGHT else 300)
-    @ROUNDS
-    @BUDGET
-    @given(site=SITE, stream=streams.SESSION)
-    def test_streams_of_the_grammar(ours: Ours, theirs: Reference, round: int, site: Site, stream: bytes) -> None:
-        agree(ours, theirs, site, stream)
-
-    @pytest.mark.timeout(0 if NIGHT else 300)
-    @ROUNDS
-    @BUDGET
-    @given(site=SITE, stream=streams.mutated())
-    def test_mutated_streams(ours: Ours, theirs: Reference, round: int, site: Site, stream: bytes) -> None:
-        agree(ours, theirs, site, stream)
-
-    @pytest.mark.timeout(0 if NIGHT else 300)
-    @ROUNDS
-    @settings(BUDGET, max_examples=2 * ROUND if NIGHT else DAY // 2)
-    @given(site=st.sampled_from(NAMED), stream=st.one_of(streams.SESSION, streams.mutated()))
-    def test_in_front_of_the_reference(
-        wrapping: Reference, theirs: Reference, round: int, site: Site, stream: bytes
-    ) -> None:
-        comparison = compare(site, stream, theirs.run, wrapping.run, WRAPPING)
-        assert comparison.agree, comparison.describe(site)
 
 
 @pytest.mark.timeout(0 if NIGHT else 300)
 @ROUNDS
-@settings(BUDGET, max_examples=2 * ROUND if NIGHT else DAY // 5)
-@given(site=st.sampled_from(BY_RULES), stream=st.one_of(streams.SESSION, streams.mutated()))
-def test_our_warm_servers_do_as_the_cold_one(ours: Ours, warm: OnSocket, round: int, site: Site, stream: bytes) -> None:
-    cold = ours.run(site, stream)
-    comparison = Comparison(stream, replace(cold, status=0), warm.run(site, stream), ())
-    assert comparison.agree, comparison.describe(site)
+@BUDGET
+@given(site=SITE, stream=streams.SESSION)
+def test_streams_of_the_grammar(servers: Servers, round: int, site: Site, stream: bytes) -> None:
+    agree(servers, site, stream)
+
+
+@pytest.mark.timeout(0 if NIGHT else 300)
+@ROUNDS
+@BUDGET
+@given(site=SITE, stream=streams.mutated())
+def test_mutated_streams(servers: Servers, round: int, site: Site, stream: bytes) -> None:
+    agree(servers, site, stream)
 
 
 @pytest.mark.parametrize("recorded", load(), ids=lambda recorded: recorded.name)
@@ -87,6 +64,18 @@ def test_what_the_reference_made_of_a_fixed_sample(ours: Ours, recorded: Recorde
         assert excused.name == recorded.difference
 
 
-def agree(ours: Ours, theirs: Reference, site: Site, stream: bytes) -> None:
-    comparison = compare(site, stream, theirs.run, ours.run)
-    assert comparison.agree, comparison.describe(site)
+def agree(servers: Servers, site: Site, stream: bytes) -> None:
+    """All servers make the same of the stream: ours as the C server where it is there, the warm ones as the cold one,
+    and the C server with us in front of it as without.
+    """
+    if servers.theirs is None or servers.wrapping is None:
+        met = Comparison(stream, *[servers.ours.run(site, stream)] * 2, ())
+    else:
+        met = compare(site, stream, servers.theirs.run, servers.ours.run)
+        assert met.agree, met.describe(site)
+        if site.wrappable:
+            wrapped = compare(site, stream, servers.theirs.run, servers.wrapping.run, WRAPPING)
+            assert wrapped.agree, f"wrapped: {wrapped.describe(site)}"
+    for warm in servers.warm if site.by_rules else ():
+        served = Comparison(met.stream, replace(met.ours, status=0), warm.run(site, met.stream), ())
+        assert served.agree, f"{warm.driver.name}: {served.describe(site)}"
