@@ -29,6 +29,7 @@ class Listeners:
         self._wraps = wraps
         self._stack = ExitStack()
         self._running: dict[Controls, tuple[QmailHome, Server]] = {}
+        self._rules: dict[Path, dict[str, str]] = {}
 
     def close(self) -> None:
         """Ends all of them."""
@@ -42,7 +43,10 @@ class Listeners:
         own.queue(queue_of(home))
         if self._wraps:
             env = {"QMAILQUEUE": str(own.path / "bin" / "qmail-queue"), **env}
-        write_rules(own.path / "rules.cdb", {name: env[name] for name in env if name not in NOT_BY_RULES})
+        variables = {name: env[name] for name in env if name not in NOT_BY_RULES}
+        if self._rules.get(own.path) != variables:
+            write_rules(own.path / "rules.cdb", variables)
+            self._rules[own.path] = variables
         said_before = len(server.log())
         with server.connect() as client:
             yield Talk(client, lambda: server.log()[said_before:])

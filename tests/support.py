@@ -8,10 +8,12 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -73,10 +75,18 @@ def build_fakes(into: Path) -> Path:
 
 def build_handoff(into: Path) -> Path:
     """qmailfork-handoff, installed below the directory `into` as its Makefile does it."""
-    source = into / "handoff"
-    shutil.copytree(ROOT / "contrib" / "handoff", source, ignore=shutil.ignore_patterns("qmailfork-handoff"))
-    subprocess.run(["make", "-s", "-C", str(source), f"PREFIX={into}", "install"], check=True)
+    subprocess.run(["make", "-s", "-C", built_handoff().name, f"PREFIX={into}", "install"], check=True)
     return into / "bin" / "qmailfork-handoff"
+
+
+@cache
+def built_handoff() -> tempfile.TemporaryDirectory[str]:
+    """A directory with contrib/handoff, built, which goes when the tests end."""
+    place = tempfile.TemporaryDirectory()
+    source = ROOT / "contrib" / "handoff"
+    shutil.copytree(source, place.name, ignore=shutil.ignore_patterns("qmailfork-handoff"), dirs_exist_ok=True)
+    subprocess.run(["make", "-s", "-C", place.name], check=True)
+    return place
 
 
 @dataclass(frozen=True)
