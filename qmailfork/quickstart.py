@@ -86,9 +86,10 @@ def operate() -> None:
     __import__("site").main()
     try:
         from qmailfork.cli import main  # noqa: PLC0415  # not for a session
+
+        sys.exit(main.main())
     except ModuleNotFoundError as fault:
         sys.exit(f"qmailfork: {fault} for {sys.executable}: pip install qmailfork brings what it needs")
-    sys.exit(main.main())
 
 
 def renew(path: str) -> None:

@@ -1,6 +1,7 @@
 """The command `qmailfork`: what an operator needs beside the server."""
 
 import errno
+import importlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,22 +10,26 @@ from typing import Any
 import click
 
 from qmailfork import __version__
-from qmailfork.cli.check import check
-from qmailfork.cli.checker import checker
-from qmailfork.cli.explain import explain
 from qmailfork.cli.faults import Fatal
-from qmailfork.cli.listen import listen
-from qmailfork.cli.migrate import migrate
-from qmailfork.cli.replay import replay
-from qmailfork.cli.report import report
-from qmailfork.cli.service import service
-from qmailfork.cli.top import top
 
+COMMANDS = ("check", "checker", "explain", "listen", "migrate", "replay", "report", "service", "top")
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 class Commands(click.Group):
-    """Commands that say in one line that standard output takes no more."""
+    """Commands that are imported when they are asked for, and say in one line that standard output takes no more."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of all."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of this name, which its module defines under the same name; None where there is none."""
+        if cmd_name not in COMMANDS:
+            return None
+        command = getattr(importlib.import_module(f"qmailfork.cli.{cmd_name}"), cmd_name)
+        assert isinstance(command, click.Command)
+        return command
 
     def make_context(self, *given: Any, **more: Any) -> click.Context:
         """The command line, read; --help is written here. Raises Fatal."""
@@ -61,14 +66,3 @@ def _is_stuck() -> bool:
 @click.version_option(__version__)
 def main() -> None:
     """Run and understand qmailfork, a qmail-smtpd that asks your own programs about every recipient."""
-
-
-main.add_command(listen)
-main.add_command(checker)
-main.add_command(explain)
-main.add_command(check)
-main.add_command(service)
-main.add_command(migrate)
-main.add_command(report)
-main.add_command(replay)
-main.add_command(top)

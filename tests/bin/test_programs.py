@@ -4,10 +4,14 @@ import os
 import shutil
 import subprocess
 import sys
+import venv
 from pathlib import Path
 
 import pytest
 
+from qmailfork.cli.main import COMMANDS
+
+NEEDED = {"check": {"listen"}, "service": {"check", "listen"}}  # whose options or findings another one reads
 TOP = Path(__file__).resolve().parents[2]
 CHEAP = [sys.executable, "-I", "-S"]
 
@@ -55,6 +59,25 @@ def test_a_program_without_its_package_says_so_in_one_line(tmp_path, home):
     ended = subprocess.run([python, "-I", "-S", script], capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr == f"qmailfork-smtpd: found no package qmailfork from {script}\n"
+
+
+def test_the_command_without_its_libraries_says_so_in_one_line(tmp_path):
+    venv.create(tmp_path, symlinks=True)
+    python = tmp_path / "bin" / "python"
+    ended = subprocess.run([python, TOP / "bin" / "qmailfork", "top"], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    wanted = f"qmailfork: No module named 'click' for {python}: pip install qmailfork brings what it needs\n"
+    assert ended.stderr == wanted
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_comes_without_the_others(command):
+    code = f"import sys; from qmailfork.cli.main import main; main(['{command}', '--help'], standalone_mode=False)"
+    argv = [sys.executable, "-c", f"{code}; print(*sys.modules)"]
+    page, modules = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.rsplit("\n", 2)[:2]
+    assert page.startswith(f"Usage: -c {command} ")
+    others = {name for name in COMMANDS if f"qmailfork.cli.{name}" in modules.split()} - {command}
+    assert others <= NEEDED.get(command, set())
 
 
 COUNT_COMPILED = """
