@@ -11,6 +11,7 @@ import qmailfork
 SERVING = ("programs", "conversation", "system", "drivers")
 ASKING = frozenset({"get", "pop", "limit", "is_on", "setdefault", "switch"})  # functions that are given a name
 _NAME = re.compile(rb"[A-Z][A-Z0-9]*(_[A-Z0-9]+)*")
+_QUOTED = re.compile(rb"""b["']%b["']""" % _NAME.pattern)
 _IN_TEXT = re.compile(rb"[A-Z][A-Z0-9_]{3,40}")
 LONGEST = 4 * 1024 * 1024  # octets of a program that are looked through
 
@@ -25,6 +26,8 @@ def ours() -> frozenset[bytes]:
 
 
 def _asked(source: bytes) -> Iterator[bytes]:
+    if not _QUOTED.search(source):  # most files name none, and parsing is slow
+        return
     for node in ast.walk(ast.parse(source)):
         yield from filter(None, map(_name, _looked_up(node)))
 
