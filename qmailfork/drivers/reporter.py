@@ -4,6 +4,7 @@ import os
 import socket
 import socketserver
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 from wsgiref import simple_server
@@ -16,6 +17,7 @@ from qmailfork.system.board import Board
 from qmailfork.system.tallies import BOUNDS, QUEUE, Program, Tallies
 
 SECONDS = 10  # that a reader may keep us waiting
+PAUSE = 0.2  # seconds before a reader is accepted whom there was no descriptor for
 
 # softlimit -m limits stacks too, and without this a thread's stack is as large as that limit
 threading.stack_size(1 << 20)
@@ -84,6 +86,14 @@ class _Server(socketserver.ThreadingMixIn, simple_server.WSGIServer):
         self.server_name, self.server_port = "localhost", 0
         self.setup_environ()
         self.set_app(app)
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """The next reader. Raises OSError where none can be accepted, which the caller drops, to look anew at once."""
+        try:
+            return super().get_request()
+        except OSError:
+            time.sleep(PAUSE)
+            raise
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A reader that went away is no news."""

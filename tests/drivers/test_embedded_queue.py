@@ -215,6 +215,12 @@ def test_a_signal_leaves_no_message(maildir, number, code, envelope):
     assert queue.said.count("\n") == (number != signal.SIGKILL)
 
 
+def test_a_signal_right_before_a_wait(maildir, late_signal):
+    queue = Queue(maildir, LD_PRELOAD=str(late_signal), LATE_SIGNAL="1")
+    assert queue.end() == 71
+    assert queue.said == "qmailfork-queue: ended by SIGTERM\n"
+
+
 def test_signals_of_a_terminal_do_not_end_it(maildir):
     queue = Queue(maildir)
     queue.write(queue.message, LONG)
@@ -262,5 +268,5 @@ def test_its_start_imports_nothing_dear(maildir):
     imported = {line.rpartition("|")[2].strip() for line in queue.said.splitlines() if "|" in line}
     bare = subprocess.run([*CHEAP, "-X", "importtime", "-c", ""], capture_output=True, text=True, check=True)
     own = imported - {line.rpartition("|")[2].strip() for line in bare.stderr.splitlines()}
-    assert {name for name in own if not name.startswith("qmailfork")} <= {"errno", "gc", "time"}
+    assert {name for name in own if not name.startswith("qmailfork")} <= {"errno", "gc", "select", "time"}
     assert "qmailfork.drivers.embedded_queue" in own

@@ -1,6 +1,8 @@
 """`qmailfork listen --metrics`: what is counted, read as Prometheus reads it, after real sessions."""
 
 import os
+import resource
+import select
 import signal
 import socket
 import subprocess
@@ -115,6 +117,35 @@ def test_a_reporter_that_dies_is_replaced(home: QmailHome) -> None:
         os.kill(reporter, signal.SIGKILL)
         wait_for(lambda: "starting another" in server.log_file.read_text())
         assert counted(home, 1).queue.ends == {"0": 1}
+
+
+def test_a_reporter_without_descriptors_waits_for_one(home: QmailHome) -> None:
+    with reading(home) as server:
+        counted(home, 0)
+        reporter = next(pid for pid in children(server.process.pid) if tells(pid))
+        full = wait_for(lambda: not_open(reporter))
+        soft, hard = resource.prlimit(reporter, resource.RLIMIT_NOFILE)
+        resource.prlimit(reporter, resource.RLIMIT_NOFILE, (full, hard))
+        with socket.socket(socket.AF_UNIX) as reader:
+            reader.connect(f"{home.path}/metrics")
+            before = busy(reporter)
+            assert select.select([reader], [], [], 1) == ([], [], [])
+            assert busy(reporter) - before < 0.3
+            resource.prlimit(reporter, resource.RLIMIT_NOFILE, (soft, hard))
+            reader.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            assert reader.makefile("rb").readline().endswith(b" 200 OK\r\n")
+
+
+def not_open(pid: int) -> int:
+    """The first descriptor that the process has not open."""
+    there = set(map(int, os.listdir(f"/proc/{pid}/fd")))
+    return next(number for number in range(len(there) + 1) if number not in there)
+
+
+def busy(pid: int) -> float:
+    """Seconds of a processor that the process has used."""
+    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def age(pid: int) -> float:

@@ -85,11 +85,8 @@ class TestSigterm:
             wait_for(lambda: not processes.of_home(home.path), seconds=5, what="the checker's end")
 
     @pytest.mark.parametrize("descriptors", [1, 2])  # the client's; a checker's output and its end
-    def test_right_before_a_wait(self, home: QmailHome, tmp_path: Path, descriptors: int) -> None:
-        library = tmp_path / "late_signal.so"
-        source = Path(__file__).with_name("late_signal.c")
-        subprocess.run(["cc", "-shared", "-fPIC", "-o", str(library), str(source), "-ldl"], check=True)
-        env = {"LD_PRELOAD": str(library), "LATE_SIGNAL": str(descriptors)}
+    def test_right_before_a_wait(self, home: QmailHome, late_signal: Path, descriptors: int) -> None:
+        env = {"LD_PRELOAD": str(late_signal), "LATE_SIGNAL": str(descriptors)}
         with talking(home, SMTPEXTFORK="/bin/sleep 60", **env) as talk:
             talk.client.send(f"{HELO}\r\n{MAIL}\r\n{RCPT}\r\n".encode() if descriptors == 2 else b"")
             assert talk.process is not None
