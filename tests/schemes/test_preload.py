@@ -217,6 +217,17 @@ def test_the_process_that_forks_it_dies(talk: Talk, home: QmailHome) -> None:
     assert found
 
 
+@pytest.mark.parametrize("kind", ["listener"])
+def test_the_process_that_forks_it_ends_with_its_worker(kind: str, home: QmailHome) -> None:
+    write(home, "import atexit\natexit.register(open, 'ended', 'w')\n\ndef main():\n    atexit.unregister(open)\n")
+    env = home.environment(SMTPEXTFORK="preload:bin/checker.py", SMTPEXTFORKFAIL="defer")
+    with session(kind, home, env) as talk:
+        begin(talk)
+        assert rcpt(talk, "joe") == b"250 ok"
+        assert not (home.path / "ended").exists()
+    assert (home.path / "ended").exists()
+
+
 def _read(path: str) -> bytes:
     try:
         return Path(path).read_bytes()

@@ -57,6 +57,11 @@ class Preloads:
                 return False
         return server.run(request, environment, place, done)
 
+    def retire(self) -> None:
+        """No more is asked of any: each ends with the last of its forks."""
+        for server in self._servers.values():
+            server.retire()
+
 
 def stamp_of(path: bytes) -> "Stamp | None":
     """What tells one version of a file from another; None where it cannot be executed, or is no file."""

@@ -64,6 +64,7 @@ class Worker:
         self._look_around()
         self._room.board.ready(self._row)
         await self._done
+        self._site.preloads.retire()
         await self._site.reaper.settle(PARTING)
 
     def _look_around(self) -> None:
