@@ -133,7 +133,7 @@ def serves(port: int) -> bool:
     try:
         with Client.connect("127.0.0.1", port) as client:
             return client.reply() == GREETING
-    except ConnectionRefusedError:
+    except (ConnectionRefusedError, ConnectionResetError):  # it has ended, or ends before it accepts
         return False
 
 
