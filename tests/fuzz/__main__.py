@@ -13,15 +13,10 @@ from tests.fuzz.check import Fuzz
 PART = 1000  # inputs that a process takes at once
 
 
-class Trial:
-    """A part of the inputs, for a process; the control files are in `home`."""
-
-    def __init__(self, home: str) -> None:
-        self._home = home
-
-    def __call__(self, first: int) -> str:
-        """Try some inputs: what went wrong with the first that fails, or nothing."""
-        fuzz = Fuzz(Path(self._home))
+def try_part(first: int) -> str:
+    """Try some inputs, with control files of their own: what went wrong with the first that fails, or nothing."""
+    with tempfile.TemporaryDirectory() as home:
+        fuzz = Fuzz(Path(home))
         try:
             for number in range(first, first + PART):
                 fuzz.try_one(number)
@@ -38,8 +33,8 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=multiprocessing.cpu_count())
     asked = parser.parse_args()
     parts = range(asked.first, asked.first + asked.inputs, PART)
-    with tempfile.TemporaryDirectory() as home, multiprocessing.Pool(asked.jobs) as pool:
-        for done, fault in enumerate(pool.imap_unordered(Trial(home), parts), start=1):
+    with multiprocessing.Pool(asked.jobs) as pool:
+        for done, fault in enumerate(pool.imap_unordered(try_part, parts), start=1):
             if fault:
                 sys.exit(fault)
             if done % 10 == 0:
