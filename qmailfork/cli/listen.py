@@ -175,7 +175,7 @@ def options(given: dict[str, Any]) -> Options:
     for name in ("limit", "rules_optional", "keep_ip_options", "paranoid", "look_up_host", "verbosity", "per_ip",
                  "most_octets", "grace", "loop", "smtps", "proxy_seconds"):  # fmt: skip
         setattr(told, name, given[name])
-    told.rules = os.fsencode(given["rules"]) if given["rules"] is not None else None
+    told.rules = _from_here(given["rules"]) if given["rules"] is not None else None
     told.banner = os.fsencode(given["banner"])
     told.local_name = os.fsencode(given["local_name"]) if given["local_name"] is not None else None
     told.ident_seconds = given["ident_seconds"] if given["ident"] else 0.0
@@ -185,6 +185,11 @@ def options(given: dict[str, Any]) -> Options:
     told.proxies = _networks(given["proxies"])
     told.workers = given["workers"] or os.cpu_count() or 1
     return told
+
+
+def _from_here(path: str) -> bytes:
+    """`path`, good in any directory: a worker goes to qmail's home to start a program. Raises OSError."""
+    return os.fsencode(path if os.path.isabs(path) else os.path.join(os.getcwd(), path))
 
 
 def _networks(texts: tuple[str, ...]) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:

@@ -92,6 +92,22 @@ def test_x_without_a_rule_that_fits_allows(start: Starter, home: QmailHome) -> N
 
 
 @both
+def test_x_begins_where_the_server_was_started(
+    start: Starter, home: QmailHome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tcprules(tmp_path, ":allow\n")
+    # -c 1 is one worker: the second client is not another's
+    with start(home, *NO_NAMES, "-c", "1", "-X", "-x", "rules.cdb", SMTPEXTFORK="fakes/exit 101") as server:
+        with server.connect() as client:
+            assert said(client, *ENVELOPE).startswith(b"454 ")  # the checker ran in another directory
+        tcprules(tmp_path, ":deny\n")
+        with server.connect() as client:
+            assert client.rest() == b""
+    assert not any("warning" in line for line in server.log())
+
+
+@both
 def test_capital_x_allows_where_there_are_no_rules(start: Starter, home: QmailHome) -> None:
     with start(home, *NO_NAMES, "-X", "-x", str(home.path / "rules.cdb")) as server:
         with server.connect() as client:
