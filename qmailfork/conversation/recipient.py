@@ -37,12 +37,12 @@ def admit(session: Session, argument: bytes) -> "Asking[Candidate | bytes]":
     facts = yield from _told(session, recipient, parameters)
     if isinstance(facts, bytes):
         return facts
+    relay, suffix = settings.relay_suffix is not None, settings.relay_suffix or b""
     bad = policy.bad_sender(settings, session.sender) if settings.switches is None else b""
     if bad:
-        return (yield from session.refuse(events.bad_sender(session.sender, recipient, bad)))
-    relay = settings.relay_suffix is not None
+        return (yield from session.refuse(events.bad_sender(session.sender, recipient + suffix, bad)))
     local = policy.is_local(settings, recipient) if settings.checkers.entries or not relay else False
-    candidate = Candidate(_envelope(session, recipient, local), settings.relay_suffix or b"", settings.checkers.total)
+    candidate = Candidate(_envelope(session, recipient, local), suffix, settings.checkers.total)
     candidate.facts = facts
     if settings.switches is not None:
         from qmailfork.conversation import screening  # noqa: PLC0415  # few sites have set a switch
