@@ -115,6 +115,12 @@ def test_nobody_writes_a_line_of_his_own(home: QmailHome) -> None:
     assert line.split(" ")[3].startswith("a?b?c?" + "x" * 94 + "...:127.0.0.1:")
 
 
+@pytest.mark.parametrize("length", [99, 100, 101])
+def test_a_long_name_is_cut_where_tcpserver_cuts_it(length: int, home: QmailHome) -> None:
+    options = ("-v", "-l", "x" * length)
+    assert log_of(warm, one_session, home, *options) == log_of(cold, one_session, home, *options)
+
+
 @pytest.mark.parametrize(("option", "told"), [("-q", False), ("-Q", True), ("-v", True)])
 def test_errors_are_told_unless_q(option: str, told: bool, home: QmailHome) -> None:
     rules = tcprules(home.path, ":allow\n")

@@ -6,7 +6,7 @@ if TYPE_CHECKING:
 
     Local = tuple[bytes | None, bytes, int]  # our name, address and port
 
-LONGEST = 100
+CUT = 100  # octets; tcpserver marks what has just so many, too
 _CLEAN = bytes(octet if 33 <= octet <= 126 and octet != ord("%") else ord("?") for octet in range(256))
 
 
@@ -14,7 +14,7 @@ def clean(value: bytes | None) -> bytes:
     """`value` as tcpserver shows it; empty for None."""
     if value is None:
         return b""
-    return (value[:LONGEST] + b"..." if len(value) > LONGEST else value).translate(_CLEAN)
+    return (value[:CUT] + b"..." if len(value) >= CUT else value).translate(_CLEAN)
 
 
 def status(sessions: int, limit: int) -> bytes:
