@@ -4,6 +4,7 @@ posix_spawn is vfork inside, so that a large parent costs nothing. A program get
 given, default signals, an empty mask, and a process group of its own. The working directory is the caller's.
 """
 
+import errno
 import posix
 
 from qmailfork.conversation.settings import ControlFault
@@ -59,6 +60,8 @@ def launch(argv: list[bytes], environment: "Mapping[bytes, bytes]", descriptors:
 
     Raises OSError where exec fails.
     """
+    if not argv[0]:  # posix_spawn() would raise ValueError
+        raise OSError(errno.ENOENT, posix.strerror(errno.ENOENT))
     return posix.posix_spawn(
         argv[0],
         argv,
@@ -116,11 +119,13 @@ def located(program: bytes, environment: "Mapping[bytes, bytes]") -> bytes:
 
 
 def merged(environment: dict[bytes, bytes], more: "Mapping[bytes, bytes | None]") -> dict[bytes, bytes]:
-    """`environment` with `more` over it, where None takes a variable away."""
-    if None in more.values():
-        kept = {name: value for name, value in environment.items() if name not in more}
-        return {**kept, **{name: value for name, value in more.items() if value is not None}}
-    return {**environment, **more}  # type: ignore[dict-item]  # no None there
+    """`environment` with `more` over it, where None takes a variable away; without one that has no name, which
+    posix_spawn() would not hand on.
+    """
+    both = {**environment, **more}
+    if b"" in both or None in more.values():
+        return {name: value for name, value in both.items() if name and value is not None}
+    return both  # type: ignore[return-value]  # no None there
 
 
 def kill_group(pid: int, number: int) -> None:

@@ -86,6 +86,13 @@ def test_x_denies_and_sets_variables(start: Starter, home: QmailHome) -> None:
 
 
 @both
+def test_x_may_set_a_variable_without_a_name_in_vain(start: Starter, home: QmailHome) -> None:
+    rules = tcprules(home.path, ':allow,="x",SMTPEXTFORK="fakes/exit 101"\n')
+    with start(home, *NO_NAMES, "-x", str(rules)) as server, server.connect() as client:
+        assert said(client, *ENVELOPE).startswith(b"454 ")
+
+
+@both
 def test_x_without_a_rule_that_fits_allows(start: Starter, home: QmailHome) -> None:
     with start(home, *NO_NAMES, "-x", str(tcprules(home.path, "10.:deny\n"))) as server, server.connect() as client:
         assert client.reply() == GREETING

@@ -98,7 +98,8 @@ class Server:
         self._channel, its = socket.socketpair()
         argv = [*fence, sys.executable.encode(), b"-P", preload.__file__.encode(), b"%d" % CHANNEL, path]
         try:
-            pid = spawn.launch(argv, posix.environ, ((null, 0), (null, 1), (its.fileno(), CHANNEL)))
+            environment = spawn.merged(posix.environ, {})
+            pid = spawn.launch(argv, environment, ((null, 0), (null, 1), (its.fileno(), CHANNEL)))
         except OSError:
             self._channel.close()
             raise
