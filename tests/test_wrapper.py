@@ -56,6 +56,28 @@ def test_what_passes(kind: str, home: QmailHome) -> None:
     )
 
 
+def test_qmail_ldaps_log_says_what_it_says_without_a_wrapped_smtpd(
+    kind: str, home: QmailHome, other_home: QmailHome
+) -> None:
+    told = {"QMAILFORK_LOG": "qmail-ldap", "LOGLEVEL": "4", "SMTPEXTFORK": "fakes/exit 100", "XF_QUITASAP": "1"}
+    logs = []
+    for place, program in ((home, []), (other_home, child(other_home, "EHLO=250 child"))):
+        with session(kind, place, place.environment(**told), program) as talk:
+            for line in ("HELO foo", "VRFY joe", "HELP", "RCPT TO:<joe@joedomain.net>", "NOOP", "RSET", "EHLO bar"):
+                talk.client.command(line)
+            talk.client.command("MAIL FROM:<a@example.net>")
+            talk.client.command("DATA")
+            assert rcpt(talk, "joe").startswith(b"554 ")
+            assert talk.client.rest() == b""
+            logs.append([line.partition(": ")[2] for line in talk.log()])
+    assert logs[0] == logs[1]
+    assert logs[0][1:] == [
+        "remote helo: foo", "vrfy for: joe", "help requested", "'mail from' first", "'noop'", "remote rset",
+        "remote ehlo: bar", "mail from: a@example.net", "'rcpt to' first",
+        "'rcpt to' denied via fakes/exit (Extfork_100): joe@joedomain.net", "force closing connection",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("own", "told"), [("", b"2"), ("/250 LIMITS RCPTMAX=9", b"2"), ("/250 LIMITS RCPTMAX=1", b"1")]
 )

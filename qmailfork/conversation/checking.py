@@ -160,6 +160,7 @@ def _refuse(session: Session, candidate: Candidate, checker: Checker, verdict: V
     if session.settings.checkers.quits or verdict.closes or verdict.code == b"421":
         if not verdict.silent:
             session.owed.append(session.signed(reply))
+        yield from session.say(4, b"force closing connection")
         raise Hangup
     return reply
 

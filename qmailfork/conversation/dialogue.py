@@ -20,7 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from qmailfork.conversation.requests import Asking
+    from qmailfork.conversation.requests import Asking, Note
 
 _ANYWHERE: dict[bytes, str | bytes] = {HELO: FRESH, EHLO: FRESH, MAIL: SENDER, RSET: FRESH, STARTTLS: FRESH}
 STEPS: dict[str, dict[bytes, str | bytes]] = {
@@ -134,11 +134,12 @@ def _obey(session: Session, line: bytes) -> "Asking[bytes]":
         yield from session.say(3, b"NUL in a command: ", tellable(session, line))
         return replies.SYNTAX
     if isinstance(step, bytes):
-        yield from session.say(3, b"refused: ", tellable(session, line))
+        yield from refused(session, line, step)
         return step
     if verb in session.held:
         yield session.note(events.held(verb, session.held[verb]))
         return session.held[verb]
+    yield from heard(session, verb, argument)
     reply = yield from _HANDLERS[verb](session, argument)
     if session.chunked and step == FRESH:
         session.chunked = None
@@ -157,6 +158,30 @@ def _step(session: Session, verb: bytes) -> str | bytes:
 def tellable(session: Session, line: bytes) -> bytes:
     """As much of a command `line` as the log may have: nothing of what can be a password."""
     return line if not session.guarded or commands.split(line)[0] in commands.SPOKEN else b"(not-told)"
+
+
+def refused(session: Session, line: bytes, reply: bytes) -> "tuple[Note, ...]":
+    """The request to log a command `line` that has no place here, as Session.say; `reply` tells the client so."""
+    level, words = _OUT_OF_PLACE.get(reply, (3, b"refused: "))
+    return session.say(level, words, tellable(session, line) if words.endswith(b" ") else b"")
+
+
+def heard(session: Session, verb: bytes, argument: bytes) -> "tuple[Note, ...]":
+    """The request to log a command that is obeyed, as Session.say; none for one that has lines of its own."""
+    words = _OBEYED.get(verb)
+    return session.say(4, words, argument if words.endswith(b" ") else b"") if words else ()
+
+
+# qmail-ldap's words, with the command or its argument where they end in a blank
+_OUT_OF_PLACE = {
+    replies.UNIMPLEMENTED: (3, b"unrecognized command: "),
+    replies.MAIL_FIRST: (4, b"'mail from' first"),
+    replies.RCPT_FIRST: (4, b"'rcpt to' first"),
+}
+_OBEYED = {
+    HELO: b"remote helo: ", EHLO: b"remote ehlo: ", RSET: b"remote rset", NOOP: b"'noop'", VRFY: b"vrfy for: ",
+    HELP: b"help requested", QUIT: b"quit, closing connection",
+}  # fmt: skip
 
 
 def greeted(session: Session, argument: bytes, extended: bool) -> None:
@@ -185,15 +210,13 @@ def _authenticate(session: Session, argument: bytes) -> "Asking[bytes]":
     return (yield from authentication.accept(session, session.settings.auth, argument))
 
 
-def _hello(session: Session, argument: bytes) -> "Asking[bytes]":
+def _hello(session: Session, argument: bytes) -> bytes:
     greeted(session, argument, extended=False)
-    yield from session.say(4, b"remote helo: ", argument)
     return replies.hello(session.settings.greeting)
 
 
 def _extended_hello(session: Session, argument: bytes) -> "Asking[bytes]":
     greeted(session, argument, extended=True)
-    yield from session.say(4, b"remote ehlo: ", argument)
     return replies.extended_hello(session.settings.greeting, (yield from _extensions(session)))
 
 
@@ -220,38 +243,36 @@ def _data(session: Session, argument: bytes) -> "Asking[bytes]":
     return (yield from message.accept(session))
 
 
-def _fixed(reply: bytes, words: bytes) -> "Callable[[Session, bytes], Asking[bytes]]":
-    """A verb that always has the same answer."""
+def _plain(answer: "Callable[[Session, bytes], bytes]") -> "Callable[[Session, bytes], Asking[bytes]]":
+    """A verb whose answer takes no question."""
 
     def handler(session: Session, argument: bytes) -> "Asking[bytes]":
-        yield from session.say(4, words)
-        return reply
+        yield from ()
+        return answer(session, argument)
 
     return handler
 
 
-def _reset(session: Session, argument: bytes) -> "Asking[bytes]":
+def _reset(session: Session, argument: bytes) -> bytes:
     session.held = {}
-    yield from session.say(4, b"remote rset")
     return replies.FLUSHED
 
 
-def _quit(session: Session, argument: bytes) -> "Asking[bytes]":
-    yield from session.say(4, b"quit, closing connection")
+def _quit(session: Session, argument: bytes) -> bytes:
     raise Quit(replies.closing(session.settings.greeting))
 
 
 _HANDLERS: "dict[bytes, Callable[[Session, bytes], Asking[bytes]]]" = {
-    HELO: _hello,
+    HELO: _plain(_hello),
     EHLO: _extended_hello,
     MAIL: origin.accept,
     RCPT: recipient.accept,
     DATA: _data,
-    RSET: _reset,
-    NOOP: _fixed(replies.OK, b"'noop'"),
-    VRFY: _fixed(replies.VERIFY, b"vrfy"),
-    HELP: _fixed(replies.HELP, b"help requested"),
-    QUIT: _quit,
+    RSET: _plain(_reset),
+    NOOP: _plain(lambda session, argument: replies.OK),
+    VRFY: _plain(lambda session, argument: replies.VERIFY),
+    HELP: _plain(lambda session, argument: replies.HELP),
+    QUIT: _plain(_quit),
     STARTTLS: _start_tls,
     AUTH: _authenticate,
 }

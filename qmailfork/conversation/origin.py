@@ -77,7 +77,12 @@ def accept(session: Session, argument: bytes) -> "Asking[bytes]":
     facts = yield from told(session, sender, parameters)
     if isinstance(facts, bytes):
         return facts
+    yield from begin(session, sender, size, facts)
+    return replies.OK
+
+
+def begin(session: Session, sender: bytes, size: int, facts: "Variables") -> "Asking[None]":
+    """The sender is accepted: a new transaction."""
     session.begin(sender, size, facts)
     if session.settings.loglevel >= 2:
         yield session.note(events.sender_accepted(sender))
-    return replies.OK

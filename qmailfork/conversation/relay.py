@@ -63,10 +63,12 @@ def _obey(child: Child, line: bytes) -> "Asking[bytes]":
     if verb == AUTH and not (session.settings.auth and session.settings.auth.mechanisms):
         step = session.state  # when there may be one of its own is the child's to say
     if isinstance(step, bytes):
+        yield from dialogue.refused(session, line, step)
         return step
     if verb in session.held:
         yield session.note(events.held(verb, session.held[verb]))
         return session.held[verb]
+    yield from dialogue.heard(session, verb, argument)
     reply = yield from _HANDLERS.get(verb, _pass)(child, verb, argument)
     if verb == DATA or replies.is_positive(reply):
         session.state = step
@@ -139,7 +141,7 @@ def _mail(child: Child, verb: bytes, argument: bytes) -> "Asking[bytes]":
     except address.SyntaxFault:
         return replies.SYNTAX
     if replies.is_positive(reply):
-        session.begin(sender, size, facts)
+        yield from origin.begin(session, sender, size, facts)
     else:
         yield session.note(events.child_refused(b"ORIG", b"", reply), sender)
     return reply
@@ -170,6 +172,7 @@ def _data(child: Child, verb: bytes, argument: bytes) -> "Asking[bytes]":
         raise Lost(b"Protocol")
     if reply.startswith(client.GO_AHEAD):
         session.owed.append(reply)
+        yield from session.say(4, b"go ahead")
         reply = yield from _carry(child)
     if reply.startswith(b"2"):
         yield session.note(events.child_took(first, reply))

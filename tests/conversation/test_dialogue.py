@@ -282,7 +282,13 @@ def test_a_cdb_that_cannot_be_read_ends_the_session() -> None:
 
 class TestWhatAVerboseLogSays:
     CONVERSATION = (
-        b"HELO foo\r\nNOOP\r\nVRFY x\r\nHELP\r\nRSET\r\nDATA\r\n" + MAIL + RCPT + b"DATA\r\n" + BODY + b"QUIT\r\n"
+        b"HELO foo\r\nNOOP\r\nVRFY x\r\nHELP\r\nRSET\r\nDATA\r\nFOO bar\r\n"
+        + MAIL
+        + b"DATA\r\n"
+        + RCPT
+        + b"DATA\r\n"
+        + BODY
+        + b"QUIT\r\n"
     )
 
     def words(self, loglevel: int) -> list[bytes]:
@@ -290,15 +296,15 @@ class TestWhatAVerboseLogSays:
 
     def test_everything(self) -> None:
         assert self.words(4) == [
-            b"connection from 203.0.113.7 (unknown) to mail.joedomain.net", b"remote helo: foo", b"'noop'", b"vrfy",
-            b"help requested", b"remote rset", b"refused: DATA", b"mail from: a@example.net",
-            b"rcpt to: joe@joedomain.net", b"go ahead", b"message queued: 1732413099 qp 4713 size 18 bytes",
-            b"quit, closing connection",
+            b"connection from 203.0.113.7 (unknown) to mail.joedomain.net", b"remote helo: foo", b"'noop'",
+            b"vrfy for: x", b"help requested", b"remote rset", b"'mail from' first", b"unrecognized command: FOO?bar",
+            b"mail from: a@example.net", b"'rcpt to' first", b"rcpt to: joe@joedomain.net", b"go ahead",
+            b"message queued: 1732413099 qp 4713 size 18 bytes", b"quit, closing connection",
         ]  # fmt: skip
 
     @pytest.mark.parametrize(
         ("loglevel", "count", "more"),
-        [(1, 2, b"rcpt to"), (2, 4, b"connection from"), (2, 4, b"mail from"), (3, 5, b"refused: DATA")],
+        [(1, 2, b"rcpt to"), (2, 4, b"connection from"), (2, 4, b"mail from"), (3, 5, b"unrecognized command: FOO")],
     )
     def test_what_its_level_asks_for(self, loglevel: int, count: int, more: bytes) -> None:
         words = self.words(loglevel)
