@@ -4,6 +4,7 @@ import asyncio
 
 import dns.asyncresolver
 import dns.exception
+import dns.name
 import dns.resolver
 import dns.reversename
 
@@ -13,24 +14,32 @@ DNS_SECONDS = 15.0
 IDENT_PORT = 113
 LONGEST_USER = 257
 LONGEST_ANSWER = 1000  # RFC 1413: a reply line has at most 1000 characters
+_OF_HOSTS = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789-_")
+_SPELT = [bytes((octet,)) if octet in _OF_HOSTS else b"\\%03o" % octet for octet in range(256)]
 
 
-async def name_of(ip: str) -> bytes | None:
-    """The first name that DNS gives to `ip`, in lower case; None where there is none or no answer."""
+def spelt(name: dns.name.Name) -> bytes:
+    """`name` as tcpserver spells it: in lower case, octets that are not for host names in octal behind a backslash."""
+    return b".".join([b"".join([_SPELT[octet] for octet in label.lower()]) for label in name.labels[:-1]]) or b"."
+
+
+async def name_of(ip: str) -> dns.name.Name | None:
+    """The first name that DNS gives to `ip`; None where there is none or no answer."""
     try:
         answer = await dns.asyncresolver.resolve(
             dns.reversename.from_address(ip), "PTR", lifetime=DNS_SECONDS, raise_on_no_answer=True
         )
-        return str(answer[0].target.to_text(omit_final_dot=True)).lower().encode()
+        name: dns.name.Name = answer[0].target
+        return name
     except (dns.exception.DNSException, OSError, ValueError, UnicodeError):
         return None
 
 
-async def has_address(name: bytes, ip: str) -> bool:
+async def has_address(name: dns.name.Name, ip: str) -> bool:
     """True where DNS gives `name` the address `ip` (tcpserver's -p)."""
     kind = "AAAA" if ":" in ip else "A"
     try:
-        answer = await dns.asyncresolver.resolve(name.decode(), kind, lifetime=DNS_SECONDS)
+        answer = await dns.asyncresolver.resolve(name, kind, lifetime=DNS_SECONDS)
         return any(record.address == ip for record in answer)
     except (dns.exception.DNSException, OSError, ValueError, UnicodeError):
         return False

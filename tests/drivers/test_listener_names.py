@@ -8,6 +8,7 @@ import subprocess
 import time
 
 import pytest
+from dnslib import DNSLabel
 
 from tests.identserver import ident_server
 from tests.privatenetwork import dns, in_private
@@ -23,8 +24,11 @@ ZONE = {
     "2.0.0.127.in-addr.arpa": [("PTR", "liar.example.net")],
     "liar.example.net": [("A", "192.0.2.9")],
     "4.0.0.127.in-addr.arpa": [("SERVFAIL", "")],
+    "5.0.0.127.in-addr.arpa": [("PTR", DNSLabel([b"A_b-c *@", b"example"]))],
+    "a_b-c *@.example": [("A", "127.0.0.5")],
 }
-HONEST, LIAR, NOBODY, BROKEN = "127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4"
+HONEST, LIAR, NOBODY, BROKEN, ODD = "127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.5"
+ODD_NAME = r"a_b-c\040\052\100.example"
 
 
 @both
@@ -35,6 +39,8 @@ HONEST, LIAR, NOBODY, BROKEN = "127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4
         ("-h", LIAR, "liar.example.net"),
         ("-h", NOBODY, None),
         ("-h", BROKEN, None),
+        ("-h", ODD, ODD_NAME),
+        ("-p", ODD, ODD_NAME),
         ("-p", HONEST, "mx.example.net"),
         ("-p", LIAR, None),
         ("-P", LIAR, "liar.example.net"),

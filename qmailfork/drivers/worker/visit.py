@@ -7,6 +7,8 @@ from qmailfork.system import lookups
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from dns.name import Name
+
     from qmailfork.drivers.worker.tcp import Guest
 
 
@@ -16,7 +18,7 @@ async def names(guest: "Guest", options: Options, own: dict[bytes, bytes | None]
     client, remote = guest.client, guest.client.ip.decode()
     if name is None:
         if ip not in own:
-            own[ip] = await lookups.name_of(ip.decode())
+            own[ip] = _spelt(await lookups.name_of(ip.decode()))
         guest.local = own[ip], ip, port
     seconds = 0.0 if client.proxied else options.ident_seconds  # it has no connection with us to tell of
     client.host, client.info = await asyncio.gather(
@@ -30,7 +32,11 @@ async def _host(ip: str, options: Options) -> bytes | None:
     name = await lookups.name_of(ip)
     if name is not None and options.paranoid and not await lookups.has_address(name, ip):
         return None
-    return name
+    return _spelt(name)
+
+
+def _spelt(name: "Name | None") -> bytes | None:
+    return lookups.spelt(name) if name is not None else None
 
 
 async def _user(local: tuple[str, int], remote: tuple[str, int], seconds: float) -> bytes | None:
