@@ -115,6 +115,18 @@ def test_nobody_writes_a_line_of_his_own(home: QmailHome) -> None:
     assert line.split(" ")[3].startswith("a?b?c?" + "x" * 94 + "...:127.0.0.1:")
 
 
+@pytest.mark.parametrize("start", BOTH)
+@pytest.mark.parametrize("named", ["/nonexistent", "relative", "/etc/passwd"])
+def test_a_home_that_cannot_be_entered(start: Starter, named: str, home: QmailHome) -> None:
+    rules = tcprules(home.path, f':allow,QMAILHOME="{named}"\n')
+    with start(home, *NO_NAMES, "-v", "-x", str(rules)) as server:
+        with server.connect() as client:
+            assert client.rest() == b"421 unable to read controls (#4.3.0)\r\n"
+        server.wait_log("status 256")
+        line = server.wait_log("Controls")
+    assert re.match(rf"qmail-smtpd: pid \d+ Error::SNDR::Controls P:ESMTP S:127.0.0.1:unknown H: '.*{named}", line)
+
+
 @pytest.mark.parametrize("length", [99, 100, 101])
 def test_a_long_name_is_cut_where_tcpserver_cuts_it(length: int, home: QmailHome) -> None:
     options = ("-v", "-l", "x" * length)

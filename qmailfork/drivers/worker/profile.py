@@ -5,13 +5,14 @@ import posix
 from qmailfork.conversation.settings import ControlFault
 from qmailfork.drivers.worker.tcpserver import Client
 from qmailfork.programs.peer import Peer
-from qmailfork.system import config
+from qmailfork.system import config, files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from qmailfork.drivers.worker.tcpserver import Local
+    from qmailfork.programs.journal import Style
     from qmailfork.system.config import Controls
 
     Environment = Mapping[bytes, bytes]
@@ -111,11 +112,18 @@ class Profiles:
         return profile
 
     def directory(self, home: bytes) -> int:
-        """A descriptor of the directory `home`, kept open. Raises OSError."""
+        """A descriptor of the directory `home`, kept open. Raises ControlFault."""
         descriptor = self._homes.get(home)
         if descriptor is None:
-            descriptor = self._homes[home] = posix.open(home, posix.O_RDONLY | posix.O_CLOEXEC)
+            try:
+                descriptor = self._homes[home] = posix.open(home, posix.O_RDONLY | posix.O_CLOEXEC)
+            except OSError as fault:
+                raise files.unreadable(home, fault) from None
         return descriptor
+
+    def style(self, environment: "Environment") -> "Style":
+        """The log style of clients to whose environment the rules add this, whatever their control files."""
+        return config.style({**self._base, **environment})
 
     def of(self, environment: "Environment") -> Profile:
         """The profile of a whole `environment` from elsewhere. Raises ControlFault."""

@@ -14,6 +14,7 @@ from qmailfork.drivers.worker.profile import Profile, Profiles
 from qmailfork.drivers.worker.room import LOG, Place, Room, write
 from qmailfork.drivers.worker.session import CRASHED, Session
 from qmailfork.drivers.worker.tcpserver import Client
+from qmailfork.programs import events
 from qmailfork.programs.journal import Event
 from qmailfork.smtp import replies
 from qmailfork.system.tcprules import Rules
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 AT_ONCE = 16  # connections taken in one turn of the loop
 BREATH = 1.0  # seconds to wait where there are no descriptors left
 DENIED = 100  # tcpserver's status for a client that the rules refuse
+UNREADABLE = 1  # qmail-smtpd's where it cannot read its control files
 
 
 class Guest:
@@ -193,18 +195,30 @@ class TcpGate:
             self._room.warn(f"keeping the old rules: {fault}")
         try:
             rule = self._rules.decide(client.ip, client.host, client.info)
-            profile = self._profile(rule, client)
-            home = self._profiles.directory(profile.home)
-        except (ControlFault, OSError) as fault:
+        except ControlFault as fault:
             self._room.warn(f"dropping connection: {fault}")
             self._turn_away(guest, CRASHED)
             return
         if self._options.verbosity > 1:
             self._room.say(tcpserver.admitted(guest.place.number, rule.allowed, guest.local, client))
-        if rule.allowed:
-            self._begin(guest, profile, home)
-        else:
+        if not rule.allowed:
             self._turn_away(guest, DENIED)
+            return
+        try:
+            profile = self._profile(rule, client)
+            home = self._profiles.directory(profile.home)
+        except ControlFault as fault:
+            self._excuse(guest, rule, fault)
+        else:
+            self._begin(guest, profile, home)
+
+    def _excuse(self, guest: Guest, rule: "Rule", fault: ControlFault) -> None:
+        """The control files that the rule names cannot be read: what qmail-smtpd says then."""
+        event = events.controls(str(fault).encode(errors="surrogateescape"))
+        event.protocol, event.ip, event.host = b"ESMTP", guest.client.ip, guest.client.host or b"unknown"
+        write(LOG, self._profiles.style(rule.environment)(guest.place.number, event))
+        _try_send(guest.sock, replies.NO_CONTROLS)
+        self._turn_away(guest, UNREADABLE)
 
     def _profile(self, rule: "Rule", client: Client) -> Profile:
         """Raises ControlFault. Under --smtps the octets are TLS, whatever the balancer has ended before."""

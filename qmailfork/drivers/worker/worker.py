@@ -33,7 +33,7 @@ class Sockets:
 class Worker:
     """One of the listener's workers: `row` is its row on the `board`, `limit` the sessions that it may have.
 
-    Raises ControlFault where control files or rules cannot be read at the start, OSError for qmail's home.
+    Raises ControlFault where control files or rules cannot be read at the start, or qmail's home not be entered.
     """
 
     def __init__(
