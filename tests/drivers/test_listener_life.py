@@ -42,6 +42,18 @@ def refused(host: str, port: int) -> bool:
     return False
 
 
+def test_a_client_has_all_of_its_time(home: QmailHome) -> None:
+    home.control(timeoutsmtpd="1\n")
+    with warm(home, *NO_NAMES, "-c", "1", SMTPEXTFORK="/bin/sleep 0.5") as server:
+        with server.connect() as client:
+            assert client.rest().endswith(b"451 timeout (#4.4.2)\r\n")  # deadlines have just been looked at
+        with server.connect() as client:
+            assert said(client, *ENVELOPE) == b"250 ok"
+            began = time.monotonic()
+            assert client.reply() == [b"451 timeout (#4.4.2)"]
+            assert time.monotonic() - began > 0.9
+
+
 def test_after_the_grace_clients_are_sent_away(home: QmailHome) -> None:
     with warm(home, *NO_NAMES, "--grace", "0.5") as server, server.connect() as client:
         client.reply()

@@ -1,5 +1,7 @@
 """What a session on the event loop stands on: what it is connected to, and what it shares with the others."""
 
+from time import monotonic
+
 from qmailfork.drivers.worker.children import Reaper
 from qmailfork.drivers.worker.preloads import Preloads
 from qmailfork.drivers.worker.reactor import Reactor
@@ -50,11 +52,11 @@ class Link:
 
 class Site:
     """What all sessions of a worker share: its `reactor` and `reaper`, a descriptor of /dev/null, the connections to
-    resident checkers and the checkers that are kept imported, the most octets that one session may send (0: no
-    limit), and the `now` in seconds that deadlines are counted in.
+    resident checkers and the checkers that are kept imported, and the most octets that one session may send (0: no
+    limit).
     """
 
-    __slots__ = ("most_octets", "now", "null", "preloads", "reactor", "reaper", "residents")
+    __slots__ = ("most_octets", "null", "preloads", "reactor", "reaper", "residents")
 
     def __init__(self, reactor: Reactor, null: int, most_octets: int) -> None:
         self.reactor = reactor
@@ -63,4 +65,8 @@ class Site:
         self.preloads = Preloads(reactor, self.reaper, null)
         self.null = null
         self.most_octets = most_octets
-        self.now = 0.0
+
+    @property
+    def now(self) -> float:
+        """The time in seconds that deadlines are counted in."""
+        return monotonic()

@@ -92,10 +92,6 @@ class Session:
         self._secure = Secure(self, self._site.reactor.loop)
         return self._secure.begin(request) or LATER
 
-    def _listen(self, request: requests.Listen) -> object:
-        self._site.now = self._site.reactor.loop.time()  # the last tick's would cut the time short
-        return self._exchange(request)
-
     def _rest_awhile(self) -> "Idle":
         if self._idle is None:
             from qmailfork.drivers.worker.idle import Idle  # noqa: PLC0415  # few sites let clients wait
@@ -306,7 +302,7 @@ class Session:
 
 _ANSWERS: "dict[type, Callable[[Session, Any], object]]" = {
     requests.Exchange: Session._exchange,
-    requests.Listen: Session._listen,
+    requests.Listen: Session._exchange,
     requests.Wait: Session._wait,
     requests.StartTls: Session._start_tls,
     requests.Lookup: Session._look_up,

@@ -96,7 +96,6 @@ class Worker:
             self._room.warn(f"keeping the old control files: {fault}")
 
     def _tick(self) -> None:
-        self._site.now = self._reactor.loop.time()
         self._expire()
         self._reactor.loop.call_later(TICK, self._tick)
 
