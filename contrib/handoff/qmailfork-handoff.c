@@ -132,6 +132,8 @@ static int answer(int s)
   do
     got = read(s, &octet, 1);
   while (got == -1 && errno == EINTR);
+  if (got == 0)
+    errno = ECONNRESET;
   return got == 1 ? octet : -1;
 }
 

@@ -1,5 +1,6 @@
 """What reaches the hand-off's socket and is no hand-off: it is let go, and others are served."""
 
+import errno
 import os
 import socket
 import struct
@@ -72,6 +73,15 @@ def test_nobody_listens(home: QmailHome, program: Path) -> None:
     alone = subprocess.run(fallback[:2], capture_output=True, text=True, check=False)
     assert (alone.returncode, alone.stderr.count("\n")) == (111, 1)
     assert "No such file" in alone.stderr
+
+
+def test_the_listener_declines(home: QmailHome, program: Path) -> None:
+    with gate(home) as path:
+        env = home.environment(QMAILHOME="/nonexistent")
+        alone = subprocess.run([str(program), str(path)], env=env, capture_output=True, text=True, check=False)
+    assert (alone.returncode, alone.stderr) == (
+        111, f"qmailfork-handoff: fatal: {path}: {os.strerror(errno.ECONNRESET)}\n"
+    )  # fmt: skip
 
 
 def test_a_session_that_is_refused_has_its_fallback(home: QmailHome, program: Path) -> None:
