@@ -87,7 +87,7 @@ class Listener:
         try:
             pid = os.fork()
         except OSError as fault:
-            say(f"unable to start a worker: {fault.strerror}")
+            self._warn(f"unable to start a worker: {fault.strerror}")
             self._vacant.append(row)
             return
         if pid == 0:
@@ -117,7 +117,7 @@ class Listener:
         try:
             self._reporter = os.fork()
         except OSError as fault:
-            say(f"unable to start the reporter: {fault.strerror}")
+            self._warn(f"unable to start the reporter: {fault.strerror}")
             return
         if self._reporter == 0:
             os.close(self._lifeline[1])
@@ -135,9 +135,9 @@ class Listener:
 
     def _replace_reporter(self) -> None:
         if time.monotonic() - self._reporting_since < BREATH:
-            say(f"reporter {self._reporter} ended at its start: no metrics")
+            self._warn(f"reporter {self._reporter} ended at its start: no metrics")
         else:
-            say(f"reporter {self._reporter} ended, starting another")
+            self._warn(f"reporter {self._reporter} ended, starting another")
             self._spawn_reporter()
 
     def _bury(self) -> None:
@@ -163,11 +163,16 @@ class Listener:
             self._status = UNBOOTED
             self._stop()
             return
-        say(f"worker {pid} ended ({how}), starting another")
+        self._warn(f"worker {pid} ended ({how}), starting another")
         if time.monotonic() - began < BREATH:
             self._vacant.append(row)
         else:
             self._spawn(row)
+
+    def _warn(self, text: str) -> None:
+        """One line in the log about what does not end us, unless -q."""
+        if self._options.verbosity:
+            say(text)
 
     def _stop(self) -> None:
         """Let the workers finish what they have; after the grace period their clients are sent away."""

@@ -146,6 +146,18 @@ def serves(pid: int, port: int) -> bool:
     return True
 
 
+def test_q_keeps_silent_about_a_worker_that_dies(home: QmailHome) -> None:
+    with warm(home, *NO_NAMES, "-q", "--workers", "1") as server:
+        (dead,) = wait_for(lambda: children(server.process.pid), what="the worker")
+        with server.connect() as client:
+            assert client.reply() == GREETING
+        os.kill(dead, signal.SIGKILL)
+        with server.connect() as client:
+            assert client.reply() == GREETING
+        assert dead not in children(server.process.pid)
+        assert server.log() == []
+
+
 def test_a_worker_that_dies_is_replaced(home: QmailHome) -> None:
     with warm(home, *NO_NAMES, "--workers", "2") as server, server.connect() as client:
         client.reply()
