@@ -41,7 +41,8 @@ def admit(session: Session, argument: bytes) -> "Asking[Candidate | bytes]":
     bad = policy.bad_sender(settings, session.sender) if settings.switches is None else b""
     if bad:
         return (yield from session.refuse(events.bad_sender(session.sender, recipient + suffix, bad)))
-    local = policy.is_local(settings, recipient) if settings.checkers.entries or not relay else False
+    asked = not relay or any(checker.told_local for checker in settings.checkers.entries)
+    local = policy.is_local(settings, recipient) if asked else False
     candidate = Candidate(_envelope(session, recipient, local), suffix, settings.checkers.total)
     candidate.facts = facts
     if settings.switches is not None:

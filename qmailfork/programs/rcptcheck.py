@@ -26,6 +26,7 @@ class RcptCheck(Checker):
     """A program by that contract."""
 
     captured = 4
+    told_local = True
 
     def environment(self, envelope: Envelope) -> "Variables":
         """The patch's variables beside the plain contract's."""

@@ -23,7 +23,7 @@ LATER = {b"M": commands.MAIL, b"R": commands.RCPT, b"D": commands.DATA}
 class Plugin(Checker):
     """A plugin for RCPT."""
 
-    plugin = True
+    plugin = told_local = True
 
     def __init__(self, rest: bytes) -> None:
         super().__init__(rest.removeprefix(b":"))

@@ -14,8 +14,8 @@ class Envelope:
 
     `peer` is the client; `sender`, `helo`, `recipient` as qmail's addrparse reads them; `extended` after EHLO;
     `size` as MAIL announced it (0: not at all); `accepted` recipients so far and `tried` ones, this included;
-    `local` where rcpthosts has its domain; `message` tells this transaction from every other one on this host; `login`
-    is who the client has proved to be and by what, None before.
+    `local` where rcpthosts has its domain, as far as anybody is told so; `message` tells this transaction from every
+    other one on this host; `login` is who the client has proved to be and by what, None before.
     """
 
     __slots__ = (
@@ -74,10 +74,10 @@ class Checker:
     `entry` is how the list names it and `program` how the log does, `argv` how it is started, `captured` which of its
     descriptors is kept. The other kinds are of this shape: a `resident` one is asked a question at its `address` and
     answers up to `end`, one that may be kept `warm` is imported once, a `plugin` may retire its kind, a `shadow` is
-    asked but never heeded.
+    asked but never heeded; one is `told_local`, whether rcpthosts has the recipient's domain.
     """
 
-    resident = warm = plugin = shadow = False
+    resident = warm = plugin = shadow = told_local = False
     captured = 1
     entry = b""
     address: bytes | tuple[bytes, int] = b""
