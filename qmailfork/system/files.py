@@ -30,9 +30,10 @@ def _read_all(descriptor: int) -> bytes:
     return b"".join(pieces)
 
 
-def unreadable(path: bytes, fault: OSError) -> ControlFault:
+def unreadable(path: bytes, fault: OSError | ValueError) -> ControlFault:
     """`path` cannot be read because of `fault`, in one line."""
-    return ControlFault(f"{path.decode(errors='surrogateescape')}: {fault.strerror or fault}")
+    why = getattr(fault, "strerror", None) or fault
+    return ControlFault(f"{path.decode(errors='surrogateescape')}: {why}")
 
 
 def first_line(path: bytes) -> bytes | None:

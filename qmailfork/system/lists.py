@@ -47,7 +47,7 @@ class Databases:
         where = path if path.startswith(b"/") else self._home + b"/" + path
         try:
             stat = posix.stat(where)
-        except OSError as fault:
+        except (OSError, ValueError) as fault:  # or a NUL in the path
             raise files.unreadable(where, fault) from None
         seen = stat.st_dev, stat.st_ino, stat.st_mtime_ns, stat.st_size
         known, database = self._opened.get(path, (None, None))

@@ -60,17 +60,18 @@ def launch(argv: list[bytes], environment: "Mapping[bytes, bytes]", descriptors:
 
     Raises OSError where exec fails.
     """
-    if not argv[0]:  # posix_spawn() would raise ValueError
-        raise OSError(errno.ENOENT, posix.strerror(errno.ENOENT))
-    return posix.posix_spawn(
-        argv[0],
-        argv,
-        environment,
-        file_actions=[(posix.POSIX_SPAWN_DUP2, ours, its) for ours, its in descriptors if ours != its],
-        setpgroup=0,
-        setsigmask=(),
-        setsigdef=signals.IGNORED,
-    )
+    try:
+        return posix.posix_spawn(
+            argv[0],
+            argv,
+            environment,
+            file_actions=[(posix.POSIX_SPAWN_DUP2, ours, its) for ours, its in descriptors if ours != its],
+            setpgroup=0,
+            setsigmask=(),
+            setsigdef=signals.IGNORED,
+        )
+    except ValueError as fault:  # an empty path, or a NUL in a word
+        raise OSError(errno.EINVAL, str(fault)) from None
 
 
 def confided(secret: bytes) -> int:
