@@ -13,14 +13,16 @@ KINDS = ("stdio", "listener")
 
 
 @contextmanager
-def serving(kind: str, home: QmailHome, env: dict[str, str], program: Sequence[str] = ()) -> Iterator[Open]:
-    """What opens sessions of this kind, in front of `program` where one is given."""
+def serving(
+    kind: str, home: QmailHome, env: dict[str, str], program: Sequence[str] = (), by: Sequence[str] = ()
+) -> Iterator[Open]:
+    """What opens sessions of this kind, in front of `program` where one is given; `by` is what starts the server."""
     if kind == "stdio":
-        yield lambda: serve(smtpd(*program), home, env)
+        yield lambda: serve([*by, *smtpd(*program)], home, env)
         return
     argv = qmailfork("listen", "-1", "-H", "-R", "-l", "mail.joedomain.net", "--workers", "1", "127.0.0.1", "0")
     kept = {name: value for name, value in env.items() if not name.startswith("TCP")}
-    with listening([*argv, *program], kept, home.path / "listener.log", "127.0.0.1") as server:
+    with listening([*by, *argv, *program], kept, home.path / "listener.log", "127.0.0.1") as server:
         yield lambda: connected(server)
 
 

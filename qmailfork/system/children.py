@@ -9,6 +9,7 @@ from qmailfork.system import signals, spawn
 
 BLOCK = 65536  # octets read at once
 SOON = 20  # milliseconds after which a child is looked after that no descriptor tells of
+GRACE = 1.0  # seconds for one that was killed to end: the kernel may hold it, or another user's rights keep it
 NOTICED = 5000  # milliseconds of one poll(2), after which a signal is noticed that came right before it
 
 
@@ -74,10 +75,11 @@ class Watch:
 class Wait:
     """The wait for the program `pid`, which writes to `pipe`; at most `keep` octets of its output are kept."""
 
-    __slots__ = ("_keep", "_longest", "_pipe", "_poll", "_watch", "output", "status")
+    __slots__ = ("_keep", "_longest", "_pid", "_pipe", "_poll", "_watch", "output", "status")
 
     def __init__(self, pid: int, pipe: int, keep: int) -> None:
         self.status: int | None = None
+        self._pid = pid
         self.output = b""
         self._keep = keep
         self._pipe = pipe
@@ -97,6 +99,16 @@ class Wait:
                 self._poll.unregister(self._pipe)
         if self._watch.descriptor < 0 and self.status is None:
             self.status = self._watch.status()
+
+    def kill(self) -> None:
+        """End the program with its group. One that does not end for it is left to itself."""
+        spawn.kill_group(self._pid, signals.SIGKILL)
+        until = monotonic() + GRACE
+        try:
+            while self.status is None and (left := until - monotonic()) > 0:
+                self.step(left * 1000 + 1)
+        except ChildProcessError:
+            pass  # broken off right after the first time
 
     def close(self) -> None:
         """Take what is left of the output, once: a child left behind may go on writing for ever."""
@@ -120,26 +132,19 @@ def outcome(pid: int, pipe: int, seconds: float | None, keep: int, began: float,
         while wait.status is None and (left is None or left > 0):
             wait.step(NOTICED if left is None else left * 1000 + 1)
             left = None if seconds is None else began + seconds - monotonic()
-        if wait.status is None:
-            _kill(pid)
+        status = wait.status
+        if status is None:
+            wait.kill()
     except BaseException:
         if wait.status is None:
-            _kill(pid)
+            wait.kill()
         raise
     finally:
         wait.close()
     took = (monotonic() - began) * 1000
-    if wait.status is None:
+    if status is None:
         return Outcome(EXPIRED, 0, wait.output, took, int(time()))
-    return ended(wait.status, wait.output, took)
-
-
-def _kill(pid: int) -> None:
-    spawn.kill_group(pid, signals.SIGKILL)
-    try:
-        posix.waitpid(pid, 0)
-    except ChildProcessError:
-        pass  # broken off right after the first time
+    return ended(status, wait.output, took)
 
 
 def ended(status: int, output: bytes, milliseconds: float) -> Outcome:

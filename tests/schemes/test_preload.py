@@ -9,7 +9,8 @@ import pytest
 
 from tests.servers import Talk
 from tests.sessions import KINDS, begin, rcpt, serving, session
-from tests.support import PYTHON, QmailHome, wait_for
+from tests.support import PYTHON, QmailHome, alive, wait_for
+from tests.system.privilege import KILL_NOBODY_ELSE
 
 CHECKER = """\
 import os, signal, sys
@@ -59,6 +60,29 @@ def main():
         file.write(str(child))
     os.rename("group.new", "group")
     os.waitpid(child, 0)
+
+if __name__ == "__main__":
+    sys.exit(main())
+"""
+HANGING = """\
+import os, signal
+with open("pid.new", "w") as file:
+    file.write(str(os.getpid()))
+os.rename("pid.new", "pid")
+signal.pause()
+
+def main():
+    return 0
+"""
+EMIGRANT = """\
+import os, signal, sys
+
+def main():
+    with open("pid.new", "w") as file:
+        file.write(str(os.getpid()))
+    os.rename("pid.new", "pid")
+    os.setuid(65534)
+    signal.pause()
 
 if __name__ == "__main__":
     sys.exit(main())
@@ -118,6 +142,34 @@ def test_the_time_limit_ends_one_that_has_left_its_group(kind: str, scheme: str,
             assert rcpt(talk, "joe")[:3] == b"451"
             os.killpg(int((home.path / "group").read_text()), 9)
         assert sum("Error::RCPT::Extfork_Timeout" in line for line in talk.log()) == 2
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@both
+@pytest.mark.parametrize("scheme", ["", "preload:"])
+def test_the_time_limit_holds_for_one_that_cannot_be_killed(kind: str, scheme: str, home: QmailHome) -> None:
+    write(home, EMIGRANT)
+    variables = home.environment(SMTPEXTFORK=f"{scheme}bin/checker.py", SMTPEXTFORKTIMEOUT="2", SMTPEXTFORKFAIL="defer")
+    with serving(kind, home, variables, by=KILL_NOBODY_ELSE) as opened, opened() as talk:
+        talk.client.reply()
+        begin(talk)
+        for _ in range(2):
+            assert rcpt(talk, "joe")[:3] == b"451"
+            os.kill(int((home.path / "pid").read_text()), 9)
+        assert sum("Error::RCPT::Extfork_Timeout" in line for line in talk.log()) == 2
+
+
+@both
+def test_the_time_limit_ends_an_import_that_hangs(kind: str, home: QmailHome) -> None:
+    write(home, HANGING)
+    variables = home.environment(SMTPEXTFORK="preload:bin/checker.py", SMTPEXTFORKTIMEOUT="2", SMTPEXTFORKFAIL="defer")
+    with session(kind, home, variables) as talk:
+        begin(talk)
+        assert rcpt(talk, "joe")[:3] == b"451"
+        assert sum("Error::RCPT::Extfork_Timeout" in line for line in talk.log()) == 1
+        wait_for(lambda: not alive(int((home.path / "pid").read_text())), what="its end")
+        write(home, "def main():\n    return 100\n\nif __name__ == '__main__':\n    raise SystemExit(main())\n")
+        assert rcpt(talk, "joe")[:3] == b"554"
 
 
 @both

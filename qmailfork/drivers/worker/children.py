@@ -109,7 +109,7 @@ class Output:
 class Run:
     """One program with its output captured and its time limited; `done` is called with the Outcome."""
 
-    __slots__ = ("_began", "_done", "_output", "_pid", "_reactor", "_timer")
+    __slots__ = ("_began", "_done", "_expired", "_output", "_pid", "_reactor", "_timer")
 
     def __init__(
         self,
@@ -125,6 +125,7 @@ class Run:
         self._reactor = reactor
         self._began = monotonic()
         self._done = done
+        self._expired = False
         self._timer: asyncio.TimerHandle | None = None
         try:
             self._pid, pipe = spawn.capture(request.command, environment, null, errors, request.captured, more)
@@ -149,13 +150,21 @@ class Run:
         self._timer = self._reactor.loop.call_later(left, self._expire)
 
     def _expire(self) -> None:
-        self._timer = None
+        self._expired = True
+        self._timer = self._reactor.loop.call_later(children.GRACE, self._leave)
         spawn.kill_group(self._pid, signals.SIGKILL)
 
+    def _leave(self) -> None:
+        """It does not end although it was killed."""
+        self._timer = None
+        self._done(Outcome(EXPIRED, 0, self._output.finish(), self._milliseconds(), int(time())))
+
     def _ended(self, status: int) -> None:
-        output = self._output.finish()
         if self._timer is None:
-            self._done(Outcome(EXPIRED, 0, output, self._milliseconds(), int(time())))
             return
         self._timer.cancel()
-        self._done(children.ended(status, output, self._milliseconds()))
+        output = self._output.finish()
+        if self._expired:
+            self._done(Outcome(EXPIRED, 0, output, self._milliseconds(), int(time())))
+        else:
+            self._done(children.ended(status, output, self._milliseconds()))

@@ -10,7 +10,7 @@ from time import monotonic, time
 from qmailfork.drivers.worker.children import Output, Reaper
 from qmailfork.drivers.worker.reactor import Reactor
 from qmailfork.programs.outcome import EXPIRED, UNSTARTED, Outcome
-from qmailfork.system import children, preload, spawn
+from qmailfork.system import children, preload, signals, spawn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     Stamp = tuple[int, int, int]
 
 CHANNEL = 3  # the process's descriptor of its socket
+PATIENCE = 1.0  # seconds for the process to end a fork whose time is over
 
 
 class Preloads:
@@ -82,7 +83,8 @@ class Server:
     """
 
     __slots__ = (
-        "_arrived", "_channel", "_number", "_outbox", "_reactor", "_retired", "_runs", "gone", "stamp", "tired",
+        "_arrived", "_channel", "_number", "_outbox", "_pid", "_reactor", "_retired", "_runs", "gone", "stamp",
+        "tired",
     )  # fmt: skip
 
     def __init__(
@@ -98,16 +100,18 @@ class Server:
         self._channel, its = socket.socketpair()
         argv = [*fence, sys.executable.encode(), b"-P", preload.__file__.encode(), b"%d" % CHANNEL, path]
         try:
-            environment = spawn.merged(posix.environ, {})
-            pid = spawn.launch(argv, environment, ((null, 0), (null, 1), (its.fileno(), CHANNEL)))
+            self._pid = spawn.launch(argv, posix.environ, ((null, 0), (null, 1), (its.fileno(), CHANNEL)))
         except OSError:
             self._channel.close()
             raise
         finally:
             its.close()
         self._channel.setblocking(False)
-        reaper.watch(pid, lambda status: None)
+        reaper.watch(self._pid, self._ended)
         reactor.on_readable(self._channel.fileno(), self._read)
+
+    def _ended(self, status: int) -> None:
+        self._pid = 0
 
     def run(self, request: "RunWarm", environment: dict[bytes, bytes], place: tuple[int, int], done: "Done") -> bool:
         """As Preloads.run."""
@@ -168,6 +172,11 @@ class Server:
                 self.tired = True
         self._close_if_idle()
 
+    def kill(self) -> None:
+        """It does not obey: an import that hangs, say."""
+        if self._pid:
+            spawn.kill_group(self._pid, signals.SIGKILL)
+
     def retire(self) -> None:
         """No more is asked of it: it ends with the last of its forks."""
         self._retired = True
@@ -196,12 +205,13 @@ class Server:
 class Run:
     """One fork of a checker, with its output captured and its time limited."""
 
-    __slots__ = ("_began", "_done", "_expired", "_number", "_output", "_server", "_timer")
+    __slots__ = ("_began", "_done", "_expired", "_number", "_output", "_reactor", "_server", "_timer")
 
     def __init__(
         self, server: Server, reactor: Reactor, number: int, pipe: int, request: "RunWarm", done: "Done"
     ) -> None:
         self._server = server
+        self._reactor = reactor
         self._number = number
         self._done = done
         self._output = Output(reactor, pipe, request.OUTPUT)
@@ -213,6 +223,7 @@ class Run:
 
     def _expire(self) -> None:
         self._expired = True
+        self._timer = self._reactor.loop.call_later(PATIENCE, self._server.kill)
         self._server.tell(marshal.dumps((self._number,)), [])
 
     def _milliseconds(self) -> float:
@@ -231,4 +242,5 @@ class Run:
         """The process that forked it has ended: nobody knows what became of it."""
         self._timer.cancel()
         self._output.close()
-        self._done(Outcome(UNSTARTED, 0, b"", self._milliseconds(), int(time())))
+        how = EXPIRED if self._expired else UNSTARTED
+        self._done(Outcome(how, 0, b"", self._milliseconds(), int(time())))
