@@ -1,4 +1,4 @@
-"""The address of a host by name, as the system finds it (getaddrinfo(3)), for no longer than is said.
+"""The addresses of a host by name, as the system finds it (getaddrinfo(3)), for no longer than is said.
 
 The system sets itself no limit that could be told to it, so a thread asks; one that gets no answer is left to itself.
 """
@@ -18,17 +18,20 @@ if TYPE_CHECKING:
 STACK = 1 << 20  # octets: a thread's usual 8 MiB are more than a softlimit may leave
 
 
-def locate(host: bytes, port: int, deadline: float) -> "Place":
-    """Where `host` is; an address needs no question. Raises OSError; TimeoutError at `deadline` (monotonic())."""
+def locate(host: bytes, port: int, deadline: float) -> "list[Place]":
+    """Where `host` is, the best place first; an address needs no question.
+
+    Raises OSError; TimeoutError at `deadline` (monotonic()).
+    """
     try:
         return _ask(host, port, _socket.AI_NUMERICHOST)
     except OSError:
         return _Question(host, port).answer(deadline)
 
 
-def _ask(host: bytes, port: int, flags: int = 0) -> "Place":
-    family, _, _, _, target = _socket.getaddrinfo(host, port, type=_socket.SOCK_STREAM, flags=flags)[0]
-    return family, target
+def _ask(host: bytes, port: int, flags: int = 0) -> "list[Place]":
+    found = _socket.getaddrinfo(host, port, type=_socket.SOCK_STREAM, flags=flags)
+    return [(family, target) for family, _, _, _, target in found]
 
 
 class _Question:
@@ -39,10 +42,10 @@ class _Question:
     def __init__(self, host: bytes, port: int) -> None:
         self._host = host
         self._port = port
-        self._found: Place | OSError | None = None
+        self._found: list[Place] | OSError | None = None
         self._waiting = _thread.allocate_lock()
 
-    def answer(self, deadline: float) -> "Place":
+    def answer(self, deadline: float) -> "list[Place]":
         self._waiting.acquire()
         _start(self._put)
         if not self._waiting.acquire(timeout=max(deadline - monotonic(), 0)) or self._found is None:

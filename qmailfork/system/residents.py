@@ -8,6 +8,8 @@ from qmailfork.programs.outcome import ANSWERED, BROKEN, EXPIRED, UNSTARTED, Out
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     Address = bytes | tuple[bytes, int]
 
 BLOCK = 65536  # octets read at once
@@ -36,8 +38,14 @@ class Residents:
         return Outcome(how, code, answer, (monotonic() - began) * 1000, int(time()))
 
     def _answer(self, address: "Address", question: bytes, end: bytes, deadline: float) -> bytes:
-        """A program may close a connection that it has not been asked on for a while: then it is asked anew."""
+        """A program may close a connection that it has not been asked on for a while: then it is asked anew.
+
+        So it is where it has said more than it was asked for: that is no answer to this question.
+        """
         connection = self._kept.pop(address, None)
+        if connection is not None and _says_something(connection):
+            connection.close()
+            connection = None
         answer = b"" if connection is None else self._put(connection, question, end, deadline, lost=b"")
         if connection is None or not answer:
             connection = connect(address, deadline)
@@ -75,34 +83,50 @@ class _Unreachable(Exception):
 
 
 def connect(address: "Address", deadline: float) -> "_socket.socket":
-    """A connection to `address`. Raises TimeoutError, _Unreachable."""
+    """A connection to `address`, wherever that is first reached. Raises TimeoutError, _Unreachable."""
+    code = 0
+    for family, target in _places(address, deadline):
+        try:
+            return _reach(family, target, deadline)
+        except TimeoutError:
+            raise
+        except OSError as fault:
+            code = fault.errno or 0
+    raise _Unreachable(code)
+
+
+def _places(address: "Address", deadline: float) -> "list[tuple[int, Any]]":
+    """Families and addresses as socket calls take them. Raises TimeoutError, _Unreachable."""
+    if isinstance(address, bytes):
+        return [(_socket.AF_UNIX, address)]
+    from qmailfork.system import hosts  # noqa: PLC0415  # most are on a Unix socket
+
     try:
-        family, target = _resolve(address, deadline)
-        connection = _socket.socket(family, _socket.SOCK_STREAM)
+        return hosts.locate(*address, deadline)
     except TimeoutError:
         raise
     except OSError as fault:
         raise _Unreachable(fault.errno or 0) from None
+
+
+def _reach(family: int, target: "Any", deadline: float) -> "_socket.socket":
+    """A connection to one of them. Raises TimeoutError, OSError."""
+    connection = _socket.socket(family, _socket.SOCK_STREAM)
     connection.settimeout(max(deadline - monotonic(), 0.001))
     try:
         connection.connect(target)
-    except TimeoutError:
+    except OSError:
         connection.close()
         raise
-    except OSError as fault:
-        connection.close()
-        raise _Unreachable(fault.errno or 0) from None
     connection.setblocking(False)
     return connection
 
 
-def _resolve(address: "Address", deadline: float) -> tuple[int, "bytes | tuple[object, ...]"]:
-    """Family and address as socket calls take them. Raises OSError, TimeoutError."""
-    if isinstance(address, bytes):
-        return _socket.AF_UNIX, address
-    from qmailfork.system import hosts  # noqa: PLC0415  # most are on a Unix socket
-
-    return hosts.locate(*address, deadline)
+def _says_something(connection: "_socket.socket") -> bool:
+    """Whether there is something to read, or an end."""
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _send(connection: "_socket.socket", question: bytes, deadline: float) -> None:

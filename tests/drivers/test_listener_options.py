@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.schemes.test_policy import asked, policy_server
 from tests.smtpclient import Client
 from tests.sockets import backlog, socket_of
 from tests.support import QmailHome, recorded, wait_for
@@ -179,6 +180,22 @@ def test_rules_say_where_qmail_is(start: Starter, home: QmailHome, other_home: Q
                 assert client.reply() == [greeting]
                 assert [client.command(line)[-1] for line in ENVELOPE][-1] == b"250 ok"
             assert recorded(home.path / "record")["cwd"] == [str(there.path)]
+
+
+def test_each_home_has_a_policy_server_of_its_own(home: QmailHome, other_home: QmailHome) -> None:
+    rules = tcprules(home.path, f'127.0.0.2:allow,QMAILHOME="{other_home.path}"\n:allow\n')
+    options = (*NO_NAMES, "--workers", "1", "-x", str(rules))
+    with (
+        policy_server(home),
+        policy_server(other_home),
+        warm(home, *options, SMTPEXTFORK="policy:unix:policy") as server,
+    ):
+        for address, there in (("127.0.0.1", home), ("127.0.0.2", other_home)):
+            with from_address(server, address) as client:
+                client.reply()
+                said = [client.command(line)[-1] for line in (*ENVELOPE[:-1], "RCPT TO:<DUNNO@joedomain.net>")]
+                assert said[-1] == b"250 ok"
+            assert len(asked(there)) == 1
 
 
 @both

@@ -173,6 +173,15 @@ def test_a_connection_that_was_closed_meanwhile(kind: str, home: QmailHome) -> N
         assert rcpt(talk, "REJECT").startswith(b"554")
 
 
+def test_an_answer_that_nobody_asked_for_is_none_to_the_next_question(kind: str, home: QmailHome) -> None:
+    with policy_server(home), session(kind, home, env(home)) as talk:
+        begin(talk)
+        assert rcpt(talk, "again") == b"250 ok"
+        (home.path / "asked.go").touch()
+        wait_for((home.path / "asked.said").exists, what="the second answer")
+        assert rcpt(talk, "REJECT+you").startswith(b"554 5.7.1 you")
+
+
 def test_an_address_that_makes_no_sense_lets_nobody_past(kind: str, home: QmailHome) -> None:
     with session(kind, home, home.environment(SMTPEXTFORK="policy:inet:nowhere", SMTPEXTFORKFAIL="defer")) as talk:
         begin(talk)

@@ -11,14 +11,18 @@ from tests.sessions import KINDS, begin, rcpt, session
 from tests.support import QmailHome, running, wait_for
 
 PORT = 10023  # this network is the test's own
-ZONE: Zone = {"policy.example": [("A", "127.0.0.1")], "mute.example": [("SILENT", "")]}
+ZONE: Zone = {
+    "policy.example": [("A", "127.0.0.1")],
+    "several.example": [("A", f"127.0.0.{last}") for last in range(1, 5)],
+    "mute.example": [("SILENT", "")],
+}
 LONG = 30  # seconds, the longest that a resolver can be told
 each_kind = pytest.mark.parametrize("kind", KINDS)
 
 
-def listening() -> bool:
+def listening(address: str = "127.0.0.1") -> bool:
     with socket.socket() as client:
-        return client.connect_ex(("127.0.0.1", PORT)) == 0
+        return client.connect_ex((address, PORT)) == 0
 
 
 def named(home: QmailHome, host: str) -> dict[str, str]:
@@ -34,6 +38,18 @@ def test_one_that_dns_finds(kind: str, home: QmailHome) -> None:
         with session(kind, home, {**named(home, "policy.example"), "SMTPEXTFORKTIMEOUT": "20"}) as talk:
             begin(talk)
             assert rcpt(talk, "DUNNO") == b"250 ok"
+            assert rcpt(talk, "REJECT").startswith(b"554 ")
+
+
+@each_kind
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.4"])
+@in_private
+def test_one_at_some_of_several_addresses(kind: str, address: str, home: QmailHome) -> None:
+    server = [sys.executable, str(home.fakes / "policy-server"), f"{address}:{PORT}", str(home.path / "asked")]
+    with dns(home.path, ZONE), running(server):
+        wait_for(lambda: listening(address), what="the policy server")
+        with session(kind, home, {**named(home, "several.example"), "SMTPEXTFORKTIMEOUT": "20"}) as talk:
+            begin(talk)
             assert rcpt(talk, "REJECT").startswith(b"554 ")
 
 

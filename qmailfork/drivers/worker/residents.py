@@ -2,6 +2,7 @@
 
 import _socket
 import errno
+import posix
 import socket
 from time import monotonic, time
 
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from qmailfork.conversation.requests import Consult
 
     Address = bytes | tuple[bytes, int]
-    Kept = dict[Address, list["_Line"]]
+    Place = tuple[int, Any]  # family and address
+    Kept = dict[tuple[Any, ...], list["_Line"]]
 
 BLOCK = 65536  # octets read at once
 MOST_KEPT = 20  # idle connections to one address; some servers have a process for each
@@ -33,9 +35,17 @@ class Residents:
         self._reactor = reactor
         self._kept: Kept = {}
 
-    def ask(self, request: "Consult", done: "Callable[[Outcome], None]") -> None:
-        """Put the question, then call `done` with the Outcome."""
-        _Consultation(self._reactor, self._kept.setdefault(request.address, []), request, done).begin()
+    def ask(self, request: "Consult", home: int, done: "Callable[[Outcome], None]") -> None:
+        """Put the question, then call `done` with the Outcome. A path may begin at `home`, a directory's descriptor."""
+        key: tuple[Any, ...] = (request.address,)
+        if not _is_absolute(request.address):
+            place = posix.fstat(home)
+            key += (place.st_dev, place.st_ino)
+        _Consultation(self._reactor, self._kept.setdefault(key, []), request, home, done).begin()
+
+
+def _is_absolute(address: "Address") -> bool:
+    return not isinstance(address, bytes) or address.startswith(b"/")
 
 
 class _Line:
@@ -62,6 +72,17 @@ class _Line:
             self.owner.hear(block)
         else:
             self.close()
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether it neither ended nor has more to say than it was asked for, which is no answer to what comes next."""
+        try:
+            self._sock.recv(1, _socket.MSG_PEEK)
+        except BlockingIOError:
+            return True
+        except OSError:
+            pass
+        return False
 
     def write(self, octets: bytes) -> None:
         """Send `octets`; where that fails, the reader sees its end."""
@@ -98,17 +119,22 @@ class _Line:
 class _Consultation:
     """One question and its answer, on a connection that was kept or a fresh one."""
 
-    __slots__ = ("_answer", "_began", "_done", "_fresh", "_kept", "_line", "_reactor", "_request", "_sock", "_timer")
+    __slots__ = (
+        "_answer", "_began", "_done", "_fresh", "_home", "_kept", "_line", "_places", "_reactor", "_request", "_sock",
+        "_timer",
+    )  # fmt: skip
 
     def __init__(
-        self, reactor: Reactor, kept: "list[_Line]", request: "Consult", done: "Callable[[Outcome], None]"
+        self, reactor: Reactor, kept: "list[_Line]", request: "Consult", home: int, done: "Callable[[Outcome], None]"
     ) -> None:
         self._reactor = reactor
+        self._home = home
         self._kept = kept
         self._request = request
         self._done = done
         self._began = monotonic()
         self._timer: asyncio.TimerHandle = reactor.loop.call_later(request.seconds, self._expire)
+        self._places: list[Place] = []  # to be tried yet
         self._sock: _socket.socket | None = None  # until it is connected
         self._line: _Line | None = None
         self._fresh = True
@@ -116,18 +142,23 @@ class _Consultation:
 
     def begin(self) -> None:
         """Take a connection that stands, or make one."""
-        self._fresh = not self._kept
-        if self._kept:
-            self._put(self._kept.pop())
-        else:
-            self._resolve()
+        while self._kept:
+            line = self._kept.pop()
+            if line.is_silent:
+                self._fresh = False
+                self._put(line)
+                return
+            line.close()
+        self._fresh = True
+        self._resolve()
 
     # connecting
 
     def _resolve(self) -> None:
         address = self._request.address
         if isinstance(address, bytes):
-            self._connect(socket.AF_UNIX, address)
+            self._places = [(socket.AF_UNIX, address)]
+            self._connect()
             return
         task = self._reactor.loop.create_task(
             self._reactor.loop.getaddrinfo(address[0], address[1], type=socket.SOCK_STREAM)
@@ -141,18 +172,22 @@ class _Consultation:
         if fault:
             self._end(UNSTARTED, getattr(fault, "errno", None) or 0)
         else:
-            family, _, _, _, target = task.result()[0]
-            self._connect(family, target)
+            self._places = [(family, target) for family, _, _, _, target in task.result()]
+            self._connect()
 
-    def _connect(self, family: int, target: "bytes | tuple[object, ...]") -> None:
+    def _connect(self) -> None:
+        """Try the next place."""
         if self._timer.cancelled():
             return
+        family, target = self._places[0]
         try:
             sock = _socket.socket(family, _socket.SOCK_STREAM)
             sock.setblocking(False)
+            if not _is_absolute(self._request.address):
+                posix.fchdir(self._home)
             code = sock.connect_ex(target)
         except OSError as fault:
-            self._reactor.loop.call_soon(self._end, UNSTARTED, fault.errno or 0)
+            self._missed(fault.errno or 0)
             return
         self._sock = sock
         if code == 0:
@@ -161,7 +196,16 @@ class _Consultation:
             self._reactor.on_writable(sock.fileno(), self._connected)
         elif code == errno.EAGAIN:
             self._drop()
-            self._reactor.loop.call_later(BREATH, self._connect, family, target)
+            self._reactor.loop.call_later(BREATH, self._connect)
+        else:
+            self._missed(code)
+
+    def _missed(self, code: int) -> None:
+        """It is not there: try the next place, if there is one."""
+        self._drop()
+        del self._places[0]
+        if self._places:
+            self._connect()
         else:
             self._reactor.loop.call_soon(self._end, UNSTARTED, code)
 
@@ -173,7 +217,7 @@ class _Consultation:
         code = sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR)
         if code:
             self._sock = sock
-            self._end(UNSTARTED, code)
+            self._missed(code)
         else:
             self._put(_Line(self._reactor, sock, self._kept))
 
@@ -208,7 +252,6 @@ class _Consultation:
     # the end
 
     def _expire(self) -> None:
-        self._timer.cancel()
         self._end(EXPIRED)
 
     def _drop(self) -> None:
@@ -220,6 +263,8 @@ class _Consultation:
             line.close()
 
     def _end(self, how: str, code: int = 0) -> None:
+        if self._timer.cancelled():
+            return
         self._timer.cancel()
         answer = b""
         if how == ANSWERED and self._line:

@@ -180,9 +180,7 @@ class Session:
         return self._run(request)
 
     def _consult(self, request: requests.Consult) -> object:
-        if request.address[:1] != b"/":  # a socket's path that begins at qmail's home
-            posix.fchdir(self._link.home)
-        self._site.residents.ask(request, self.resume)
+        self._site.residents.ask(request, self._link.home, self.resume)
         return LATER
 
     def _open(self, request: requests.Open) -> Opened | bytes:
