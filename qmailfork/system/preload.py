@@ -4,8 +4,8 @@ It is a process of its own for each checker, run as a script and without anythin
 checker finds what it would find had it been run: its own directory first on sys.path, and no module but its own.
 
 A request is 4 octets of length and a marshalled tuple: (number, argv, environment) with the descriptors for 1, 2 and
-the working directory to start one, (number,) to kill one. What is told are lines: the number, and the wait status; the
-number 0 asks to be replaced.
+the working directory to start one, (number,) to kill one. What is told are lines: the number, and the wait status, or
+below 0 the errno of one that could not be started; the number 0 asks to be replaced.
 A checker with a function main() that wants no arguments is imported once, and main() called in each fork; any other
 is compiled once, and run as __main__ in each fork, as is one that could not be imported; one that is no Python of ours
 is executed.
@@ -14,6 +14,7 @@ is executed.
 import array
 import ast
 import atexit
+import errno
 import functools
 import gc
 import importlib.util
@@ -130,9 +131,11 @@ class Server:
     def _receive(self) -> bool:
         """Take octets and descriptors, and obey what is whole; False where the other side is gone."""
         try:
-            data, ancillary, _, _ = self._channel.recvmsg(BLOCK, socket.CMSG_SPACE(4 * DESCRIPTORS * 100))
+            data, ancillary, flags, _ = self._channel.recvmsg(BLOCK, socket.CMSG_SPACE(4 * DESCRIPTORS * 100))
         except OSError:
-            data, ancillary = b"", []
+            return False
+        if flags & socket.MSG_CTRUNC:  # RLIMIT_NOFILE: each that follows would be given another one's
+            return False
         for _, _, passed in ancillary:
             self._passed += array.array("i", passed)
         self._arrived += data
@@ -153,22 +156,37 @@ class Server:
 
     def _fork(self, number: int, argv: list[bytes], environment: dict[bytes, bytes]) -> None:
         passed, self._passed = self._passed[:DESCRIPTORS], self._passed[DESCRIPTORS:]
-        pid = os.fork()
-        if pid == 0:
+        try:
+            pid = os.fork()
+        except OSError as fault:
+            self._tell(number, -(fault.errno or errno.EAGAIN))
+        else:
+            if pid == 0:
+                self._leave(*passed)
+                become(self._program, argv, environment)
+            self._know(number, pid)
+        for descriptor in passed:
+            os.close(descriptor)
+        if time.process_time() > self._spent:
+            self._tell(0, 0)  # a limit that is meant for each fork would end this process, too
+
+    def _leave(self, *passed: int) -> None:
+        """Be where a checker is, with nothing of ours. Where that fails it is killed, as in execute()."""
+        try:
             take_place(*passed)
             ours = [sock.detach() for sock in (self._channel, self._rung, self._bell)]
             for descriptor in (*passed, *self._passed, *ours):
                 os.close(descriptor)
-            become(self._program, argv, environment)
+        except OSError:
+            traceback.print_exc()
+            os.abort()
+
+    def _know(self, number: int, pid: int) -> None:
         try:
             os.setpgid(pid, pid)
         except OSError:
             pass  # it has done so itself, and has ended
         self._pids[number] = pid
-        for descriptor in passed:
-            os.close(descriptor)
-        if time.process_time() > self._spent:
-            self._tell(0, 0)  # a limit that is meant for each fork would end this process, too
 
     def _bury(self) -> None:
         """Tell of the forks that have ended."""

@@ -1,6 +1,7 @@
 """A Python checker kept imported: as if it had been run, on both drivers; and what is true of the warm one alone."""
 
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -83,6 +84,20 @@ def main():
     os.rename("pid.new", "pid")
     os.setuid(65534)
     signal.pause()
+
+if __name__ == "__main__":
+    sys.exit(main())
+"""
+NUMEROUS = """\
+import os, resource, signal, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+os.setuid(1000000 + os.getpid())
+resource.setrlimit(resource.RLIMIT_NPROC, (2, 2))
+
+def main():
+    os.write(2, b"pid %d\\n" % os.getpid())
+    signal.sigwait([signal.SIGUSR1])
+    return 100
 
 if __name__ == "__main__":
     sys.exit(main())
@@ -253,6 +268,56 @@ def test_what_is_no_python_is_run_all_the_same(
         begin(talk)
         assert rcpt(talk, "joe")[:3] == code
         assert any(word in line for line in talk.log())
+
+
+def waits_in_the_log(talk: Talk) -> int:
+    """The process id that a checker has written to it."""
+    return wait_for(
+        lambda: next((int(line.split()[1]) for line in talk.log() if line.startswith("pid ")), 0), what="the checker"
+    )
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@pytest.mark.parametrize("kind", ["listener"])
+def test_one_that_cannot_be_forked_is_no_harm_to_the_others(kind: str, home: QmailHome) -> None:
+    write(home, NUMEROUS)
+    env = home.environment(SMTPEXTFORK="preload:bin/checker.py", SMTPEXTFORKFAIL="defer")
+    with serving(kind, home, env) as opened, opened() as first, opened() as second:
+        for talk in (first, second):
+            talk.client.reply()
+            begin(talk)
+        first.client.send(b"RCPT TO:<joe@joedomain.net>\r\n")
+        pid = waits_in_the_log(first)
+        assert rcpt(second, "joe")[:3] == b"451"
+        assert sum("Error::RCPT::Extfork_Exec" in line for line in second.log()) == 1
+        os.kill(pid, signal.SIGUSR1)
+        assert first.client.reply()[0][:3] == b"554"
+
+
+@pytest.mark.parametrize("kind", ["listener"])
+@pytest.mark.parametrize("limit", range(6, 9))
+def test_too_few_descriptors_let_nobody_past(kind: str, limit: int, home: QmailHome) -> None:
+    write(home, CHECKER.replace("{number}", "100"))
+    fence = home.path / "bin" / "fence"
+    fence.write_text(f'#!/bin/sh\nulimit -n {limit}\nexec "$@"\n')
+    fence.chmod(0o755)
+    env = home.environment(SMTPEXTFORK="preload:bin/checker.py", SMTPEXTFORKFAIL="defer", SMTPEXTFORKFENCE="bin/fence")
+    with session(kind, home, env) as talk:
+        begin(talk)
+        for _ in range(2):
+            assert rcpt(talk, "number")[:3] in (b"451", b"554")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@pytest.mark.parametrize("kind", ["listener"])
+def test_a_home_that_it_may_not_enter_lets_nobody_past(kind: str, home: QmailHome) -> None:
+    write(home, "import os\nos.setuid(65534)\n\ndef main():\n    return 100\n")
+    home.path.chmod(0o700)
+    env = home.environment(SMTPEXTFORK="preload:bin/checker.py", SMTPEXTFORKFAIL="defer")
+    with session(kind, home, env) as talk:
+        begin(talk)
+        assert rcpt(talk, "joe")[:3] == b"451"
+        assert any("Error::RCPT::Extfork_Signal" in line for line in talk.log())
 
 
 @pytest.mark.parametrize("kind", ["listener"])

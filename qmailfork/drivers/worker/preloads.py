@@ -230,11 +230,13 @@ class Run:
         return (monotonic() - self._began) * 1000
 
     def ended(self, status: int) -> None:
-        """The fork has ended."""
+        """The fork has ended, or could not be made."""
         self._timer.cancel()
         output = self._output.finish()
         if self._expired:
             self._done(Outcome(EXPIRED, 0, output, self._milliseconds(), int(time())))
+        elif status < 0:
+            self._done(Outcome(UNSTARTED, -status, b"", self._milliseconds(), int(time())))
         else:
             self._done(children.ended(status, output, self._milliseconds()))
 
