@@ -80,4 +80,4 @@ async def _ask_ident(local: tuple[str, int], remote: tuple[str, int]) -> bytes |
     if not line.endswith(b"\n"):
         return None
     fields = line.translate(None, b" \t\r\n").split(b":", 3)  # as tcpserver reads it: an answer without a user is b""
-    return fields[3][:LONGEST_USER] if len(fields) > 3 else b""
+    return fields[3][:LONGEST_USER].partition(b"\0")[0] if len(fields) > 3 else b""

@@ -99,6 +99,8 @@ def test_rules_for_names(start: Starter, home: QmailHome) -> None:
         (b"%b : ERROR : NO-USER\r\n", ""),
         (b"nonsense\r\n", ""),
         (b"\r\n", ""),
+        (b"%b : USERID : UNIX : joe\0smith\r\n", "joe"),
+        (b"%b : USERID : UNIX : jo\r\v\x1b[1m\xff'=\r\n", "jo\v\x1b[1m\udcff'="),
         (b"%b : USERID : UNIX : jo", None),
         (b"%b : USERID : UNIX : " + b"j" * 400 + b"\r\n", "j" * 257),
     ],
