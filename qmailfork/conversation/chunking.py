@@ -53,7 +53,7 @@ def accept(session: Session, argument: bytes, step: str | bytes) -> "Asking[byte
         yield from session.say(3, b"BDAT without a count: ", argument)
         raise Uncounted
     count, last = announced
-    refusal = step if isinstance(step, bytes) else session.held.get(DATA, b"")
+    refusal = step if isinstance(step, bytes) else (yield from session.refuse_held(DATA))
     if not refusal and session.chunked is None:
         refusal = yield from _open(session)
     if refusal:
@@ -69,6 +69,7 @@ def _open(session: Session) -> "Asking[bytes]":
     if isinstance(opened, Opened):
         session.chunked = Chunked(opened.qp, message.above(session, opened))
         session.state = CHUNKS
+        session.held = {}
         return b""
     session.state = FRESH
     yield session.note(events.no_queue(session.recipients[0], opened))

@@ -136,9 +136,9 @@ def _obey(session: Session, line: bytes) -> "Asking[bytes]":
     if isinstance(step, bytes):
         yield from refused(session, line, step)
         return step
-    if verb in session.held:
-        yield session.note(events.held(verb, session.held[verb]))
-        return session.held[verb]
+    held = yield from session.refuse_held(verb)
+    if held:
+        return held
     yield from heard(session, verb, argument)
     reply = yield from _HANDLERS[verb](session, argument)
     if session.chunked and step == FRESH:

@@ -34,6 +34,7 @@ def accept(session: Session) -> "Asking[bytes]":
     if not isinstance(opened, Opened):
         yield session.note(events.no_queue(session.recipients[0], opened))
         return replies.NO_QUEUE
+    session.held = {}
     session.owed.append(replies.GO_AHEAD)
     yield from session.say(4, b"go ahead")
     body = Body()

@@ -65,9 +65,9 @@ def _obey(child: Child, line: bytes) -> "Asking[bytes]":
     if isinstance(step, bytes):
         yield from dialogue.refused(session, line, step)
         return step
-    if verb in session.held:
-        yield session.note(events.held(verb, session.held[verb]))
-        return session.held[verb]
+    held = yield from session.refuse_held(verb)
+    if held:
+        return held
     yield from dialogue.heard(session, verb, argument)
     reply = yield from _HANDLERS.get(verb, _pass)(child, verb, argument)
     if verb == DATA or replies.is_positive(reply):
@@ -173,6 +173,7 @@ def _data(child: Child, verb: bytes, argument: bytes) -> "Asking[bytes]":
     if reply.startswith(client.GO_AHEAD):
         session.owed.append(reply)
         yield from session.say(4, b"go ahead")
+        session.held = {}
         reply = yield from _carry(child)
     if reply.startswith(b"2"):
         yield session.note(events.child_took(first, reply))

@@ -242,6 +242,13 @@ class Session:
         yield self.note(event, sender)
         return event.reply
 
+    def refuse_held(self, verb: bytes) -> "Asking[bytes]":
+        """The reply that a plugin has refused `verb` with beforehand, logged; empty where none has."""
+        reply = self.held.get(verb, b"")
+        if reply:
+            yield self.note(events.held(verb, reply))
+        return reply
+
     def remind(self) -> tuple[Note, ...]:
         """The request to log that the client relays and its list of checkers was forgotten; none where it was not."""
         return (self.note(events.relay_list_unset()),) if self.settings.checkers.unset_relay_list else ()

@@ -22,6 +22,7 @@ case ${SMTPRCPTTO%@*} in
   all) echo A ;;
   say) echo "P250-listen"; echo "P550-unheard" ;;
   later) echo "LM452 no more senders"; echo "LD451 not today" ;;
+  last) echo "LM452 no more senders"; echo "LR452 no more recipients" ;;
   code) exit 120 ;;
   crash) kill -9 $$ ;;
 esac
@@ -117,6 +118,30 @@ def test_a_plugin_refuses_later(kind: str, home: QmailHome) -> None:
         assert talk.client.command("RSET") == [b"250 flushed"]
         assert talk.client.command("MAIL FROM:<>") == [b"250 ok"]
     assert home.messages() == []
+
+
+def test_a_plugin_refuses_later_up_to_the_message(kind: str, home: QmailHome) -> None:
+    with session(kind, home, plugin(home)) as talk:
+        begin(talk)
+        assert rcpt(talk, "last") == b"250 ok"
+        assert rcpt(talk, "joe") == b"452 no more recipients"
+        assert send(talk).startswith(b"250 ")
+        assert talk.client.command("MAIL FROM:<>") == [b"250 ok"]
+        assert rcpt(talk, "joe") == b"250 ok"
+        assert send(talk).startswith(b"250 ")
+
+
+def test_a_plugin_refuses_chunks_later(kind: str, home: QmailHome) -> None:
+    with session(kind, home, plugin(home, QMAILFORK_EXTENSIONS="chunking")) as talk:
+        begin(talk)
+        assert rcpt(talk, "later") == b"250 ok"
+        assert talk.client.command("BDAT 3 LAST\r\nx") == [b"451 not today"]
+        assert any("Reject::DATA::Extfork_Later" in line for line in talk.log())
+        assert talk.client.command("RSET") == [b"250 flushed"]
+        begin(talk)
+        assert rcpt(talk, "last") == b"250 ok"
+        assert talk.client.command("BDAT 3 LAST\r\nx")[0].startswith(b"250 ")
+        assert talk.client.command("MAIL FROM:<>") == [b"250 ok"]
 
 
 def test_a_plugin_by_way_of_a_shell(kind: str, home: QmailHome) -> None:
