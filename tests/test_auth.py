@@ -64,6 +64,14 @@ def test_only_under_tls(driver: Driver, home: QmailHome) -> None:
     assert b"(joe@203.0.113.7)\n  by mail.joedomain.net with ESMTPSA; " in home.messages()[0].message
 
 
+def test_what_makes_no_sense_for_relay_clients_is_told_once_there_is_one(driver: Driver, home: QmailHome) -> None:
+    with session(driver, home, SMTPEXTFORKR="policy:nowhere", SMTPEXTFORKCODES="x") as talk:
+        assert talk.client.command(f"AUTH PLAIN {PLAIN}") == ACCEPTED
+        assert talk.client.command("NOOP")[0].startswith(b"250 ")
+    complaints = [line.split("SMTPEXTFORK")[1] for line in talk.log() if "Error::SNDR::Extfork_Config" in line]
+    assert complaints == ["CODES=x'", "R=policy:nowhere'"]
+
+
 def test_what_the_program_reads(driver: Driver, home: QmailHome) -> None:
     with session(driver, home) as talk:
         assert talk.client.command(f"AUTH PLAIN {PLAIN}") == ACCEPTED

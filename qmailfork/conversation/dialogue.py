@@ -115,8 +115,6 @@ def announce(session: Session) -> "Asking[None]":
     settings, peer = session.settings, session.peer
     if settings.loglevel >= 2:
         yield session.note(events.connected(peer.ip, peer.host, peer.info, peer.local))
-    for complaint in settings.checkers.complaints:
-        yield session.note(events.config(complaint))
     yield from session.remind()
 
 

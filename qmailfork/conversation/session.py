@@ -249,9 +249,11 @@ class Session:
             yield self.note(events.held(verb, reply))
         return reply
 
-    def remind(self) -> tuple[Note, ...]:
-        """The request to log that the client relays and its list of checkers was forgotten; none where it was not."""
-        return (self.note(events.relay_list_unset()),) if self.settings.checkers.unset_relay_list else ()
+    def remind(self) -> list[Note]:
+        """The requests to log what makes no sense in the variables, and that a relay client's list was forgotten."""
+        checkers = self.settings.checkers
+        notes = [self.note(events.config(complaint)) for complaint in checkers.complaints]
+        return [*notes, self.note(events.relay_list_unset())] if checkers.unset_relay_list else notes
 
     def say(self, level: int, words: bytes, subject: bytes = b"") -> tuple[Note, ...]:
         """The request to log a step of the conversation, about a `subject` from the client; none in a terser log."""

@@ -92,5 +92,6 @@ class Settings:
         for name in self.__slots__:
             setattr(settings, name, getattr(self, name))
         settings.relay_suffix = b""
-        settings.checkers = Contract({**self.checkers.environment, b"RELAYCLIENT": b""})
+        contract = settings.checkers = Contract({**self.checkers.environment, b"RELAYCLIENT": b""})
+        contract.complaints = [told for told in contract.complaints if told not in self.checkers.complaints]
         return settings
