@@ -2,7 +2,7 @@
 
 import _socket
 import select
-from time import monotonic, time
+from time import monotonic, sleep, time
 
 from qmailfork.programs.outcome import ANSWERED, BROKEN, EXPIRED, UNSTARTED, Outcome
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     Address = bytes | tuple[bytes, int]
 
 BLOCK = 65536  # octets read at once
+BREATH = 0.01  # seconds until a socket whose backlog is full is tried again
 
 
 class Residents:
@@ -112,14 +113,27 @@ def _places(address: "Address", deadline: float) -> "list[tuple[int, Any]]":
 def _reach(family: int, target: "Any", deadline: float) -> "_socket.socket":
     """A connection to one of them. Raises TimeoutError, OSError."""
     connection = _socket.socket(family, _socket.SOCK_STREAM)
-    connection.settimeout(max(deadline - monotonic(), 0.001))
     try:
-        connection.connect(target)
+        while not _joins(connection, target, deadline):
+            sleep(BREATH)
     except OSError:
         connection.close()
         raise
     connection.setblocking(False)
     return connection
+
+
+def _joins(connection: "_socket.socket", target: "Any", deadline: float) -> bool:
+    """Connect; False where the backlog of a Unix socket is full. Raises TimeoutError, OSError."""
+    left = deadline - monotonic()
+    if left <= 0:
+        raise TimeoutError
+    connection.settimeout(left)
+    try:
+        connection.connect(target)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _says_something(connection: "_socket.socket") -> bool:

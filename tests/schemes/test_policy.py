@@ -2,10 +2,11 @@
 
 import ast
 import base64
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -18,13 +19,13 @@ pytestmark = pytest.mark.parametrize("kind", KINDS)
 
 @contextmanager
 def policy_server(home: QmailHome) -> Iterator[subprocess.Popen[bytes]]:
-    socket = home.path / "policy"
-    with running([sys.executable, str(home.fakes / "policy-server"), str(socket), str(home.path / "asked")]) as process:
-        wait_for(socket.exists, what="the policy server")
+    place = home.path / "policy"
+    with running([sys.executable, str(home.fakes / "policy-server"), str(place), str(home.path / "asked")]) as process:
+        wait_for(place.exists, what="the policy server")
         try:
             yield process
         finally:
-            socket.unlink(missing_ok=True)
+            place.unlink(missing_ok=True)
 
 
 def env(home: QmailHome, **more: str) -> dict[str, str]:
@@ -164,6 +165,22 @@ def test_a_server_that_is_killed_and_comes_back(kind: str, home: QmailHome) -> N
             assert rcpt(talk, "OK").startswith(b"451")
         with policy_server(home):
             assert rcpt(talk, "OK") == b"250 ok"
+
+
+def test_a_server_that_has_no_room_yet_is_waited_for(kind: str, home: QmailHome) -> None:
+    with ExitStack() as stack:
+        listening = stack.enter_context(socket.socket(socket.AF_UNIX))
+        listening.bind(str(home.path / "policy"))
+        listening.listen(0)
+        others = [stack.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(10)]
+        for other in others:
+            other.setblocking(False)
+            with suppress(BlockingIOError):
+                other.connect(listening.getsockname())
+        talk = stack.enter_context(session(kind, home, env(home, SMTPEXTFORKTIMEOUT="0.5", SMTPEXTFORKFAIL="defer")))
+        begin(talk)
+        assert rcpt(talk, "OK").startswith(b"451")
+        assert any("Error::RCPT::Extfork_Timeout" in line for line in talk.log())
 
 
 def test_a_connection_that_was_closed_meanwhile(kind: str, home: QmailHome) -> None:

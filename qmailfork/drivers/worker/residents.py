@@ -8,6 +8,7 @@ from time import monotonic, time
 
 from qmailfork.drivers.worker.reactor import Reactor
 from qmailfork.programs.outcome import ANSWERED, BROKEN, EXPIRED, UNSTARTED, Outcome
+from qmailfork.system.residents import BREATH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 BLOCK = 65536  # octets read at once
 MOST_KEPT = 20  # idle connections to one address; some servers have a process for each
-BREATH = 0.01  # seconds until a socket whose backlog is full is tried again
 
 
 class Residents:
