@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 END = b"\n\n"
 CLOSING = (b"421", b"521")
+LONGEST = 2048  # octets of a value: Postfix has no longer ones (its line_length_limit), nor servers room for them
 _SAFE = bytes(octet if octet > 31 and octet != 127 else ord("?") for octet in range(256))
 
 
@@ -72,7 +73,7 @@ class PolicyServer(Checker):
 
 
 def _lines(attributes: dict[bytes, bytes]) -> bytes:
-    return b"".join([b"%b=%b\n" % (name, value.translate(_SAFE)) for name, value in attributes.items()])
+    return b"".join([b"%b=%b\n" % (name, value[:LONGEST].translate(_SAFE)) for name, value in attributes.items()])
 
 
 def _fixed(peer: "Peer") -> dict[bytes, bytes]:

@@ -114,6 +114,15 @@ def test_the_question(kind: str, home: QmailHome) -> None:
     assert third["sender"] == ""
 
 
+def test_no_value_of_the_question_is_longer_than_servers_expect(kind: str, home: QmailHome) -> None:
+    with policy_server(home), session(kind, home, env(home)) as talk:
+        for name in ("x" * 2048, "y" * 16000):
+            talk.client.command(f"HELO {name}")
+            talk.client.command("MAIL FROM:<>")
+            assert rcpt(talk, "DUNNO") == b"250 ok"
+    assert [one["helo_name"] for one in asked(home)] == ["x" * 2048, "y" * 2048]
+
+
 def test_the_question_tells_who_the_client_has_proved_to_be(kind: str, home: QmailHome) -> None:
     auth = {"SMTPAUTH": "", "QMAILFORK_AUTHINPLAIN": "1", "QMAILFORK_CHECKPASSWORD": "fakes/checkpassword"}
     variables = env(home, SMTPEXTFORKR=f"policy:unix:{home.path}/policy", **auth)
