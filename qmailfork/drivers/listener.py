@@ -12,6 +12,7 @@ import time
 from qmailfork.drivers.worker import main, room, tcpserver
 from qmailfork.drivers.worker.options import Options
 from qmailfork.drivers.worker.worker import Sockets
+from qmailfork.system import log
 from qmailfork.system.board import Board
 
 TYPE_CHECKING = False
@@ -51,7 +52,7 @@ class Listener:
         """Until every worker has ended: the exit status."""
         signal.pthread_sigmask(signal.SIG_BLOCK, _TOLD)
         if self._options.verbosity > 1:
-            room.write(room.LOG, tcpserver.status(0, self._options.limit))
+            log.write(room.LOG, tcpserver.status(0, self._options.limit))
         for row in range(len(self._limits)):
             self._spawn(row)
         self._spawn_reporter()
@@ -198,4 +199,4 @@ def shares(limit: int, workers: int) -> list[int]:
 
 def say(text: str) -> None:
     """One line in the log."""
-    room.write(room.LOG, f"qmailfork: {text}\n".encode(errors="surrogateescape"))
+    log.write(room.LOG, f"qmailfork: {text}\n".encode(errors="surrogateescape"))

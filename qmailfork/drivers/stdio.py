@@ -13,7 +13,7 @@ from qmailfork.programs import events, queue
 from qmailfork.programs.journal import Event
 from qmailfork.programs.outcome import UNSTARTED, Outcome
 from qmailfork.smtp import replies
-from qmailfork.system import children, config, signals, spawn
+from qmailfork.system import children, config, log, signals, spawn
 from qmailfork.system.queue import A_WHILE, PATIENCE, Handover
 
 TYPE_CHECKING = False
@@ -46,11 +46,11 @@ def main() -> int:
         event = events.controls(str(fault).encode(errors="surrogateescape"))
         event.protocol, peer = b"ESMTP", config.peer(environment)
         event.ip, event.host = peer.ip, peer.host
-        _write_all(LOG, style(number, event))
+        log.write(LOG, style(number, event))
         _send(replies.NO_CONTROLS, config.SECONDS)
         return 1
     settings = config.settings(controls, environment)
-    driver = Driver(environment, null, lambda event: _write_all(LOG, style(number, event)))
+    driver = Driver(environment, null, lambda event: log.write(LOG, style(number, event)))
     try:
         signals.signal(signals.SIGTERM, _terminate)
         ending = driver.drive(converse(settings, config.peer(environment)))
@@ -335,12 +335,3 @@ def _receive(most: int, seconds: float) -> bytes | None:
         return posix.read(IN, most)
     except OSError:
         return b""
-
-
-def _write_all(descriptor: int, text: bytes) -> None:
-    """A line for the log; a log that is gone does not stop the mail."""
-    try:
-        while text:
-            text = text[posix.write(descriptor, text) :]
-    except OSError:
-        pass

@@ -1,11 +1,14 @@
 """qmail-spp plugins, RCPTCHECK programs, checkers on trial, and what a plain checker may say: on both drivers."""
 
+import os
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from tests.sessions import KINDS, begin, rcpt, send, serving, session
-from tests.support import QmailHome
+from tests.support import QmailHome, alive, wait_for
 
 pytestmark = pytest.mark.parametrize("kind", KINDS)
 PLUGIN = """\
@@ -192,6 +195,20 @@ def test_on_trial_nothing_has_an_effect(kind: str, home: QmailHome) -> None:
         assert rcpt(talk, "next").startswith(b"554")
 
 
+FILLER = """\
+import os
+os.set_blocking(2, False)
+for size in (4096, 1):
+    try:
+        while True:
+            os.write(2, b"x" * size)
+    except BlockingIOError:
+        pass
+with open("full.new", "w") as file:
+    file.write(str(os.getpid()))
+os.rename("full.new", "full")
+os._exit(100)
+"""
 HEADERS = 'echo "Header: X-Plain: yes"; echo "Header: none"; echo "a remark"; echo "Header: X-Odd: a\tb\001c"\n'
 
 
@@ -240,6 +257,30 @@ def test_a_verdict_for_the_session(kind: str, home: QmailHome) -> None:
                 assert rcpt(talk, "joe") == b"250 ok"
             assert len(Path(runs).read_text().split()) == session_number
     assert home.messages()[0].message.startswith(b"X-Seen: once\nReceived: ")
+
+
+def test_a_checker_that_makes_the_log_non_blocking_costs_no_line(kind: str, home: QmailHome) -> None:
+    log = home.path / ("log" if kind == "stdio" else "listener.log")
+    os.mkfifo(log)
+    reader = os.open(log, os.O_RDONLY | os.O_NONBLOCK)
+    checker = home.path / "bin" / "filler"
+    checker.write_text(f"#!{sys.executable}\n{FILLER}")
+    checker.chmod(0o755)
+    told = bytearray()
+
+    def is_told() -> bool:
+        with suppress(BlockingIOError):
+            told.extend(os.read(reader, 65536))
+        return b" Reject::RCPT::Extfork_100 " in told
+
+    with session(kind, home, home.environment(SMTPEXTFORK="bin/filler")) as talk:
+        begin(talk)
+        talk.client.send(b"RCPT TO:<joe@joedomain.net>\r\n")
+        wait_for((home.path / "full").exists, what="a full log")
+        wait_for(lambda: not alive(int((home.path / "full").read_text())), what="the checker's end")
+        wait_for(is_told, what="the refusal")
+        assert talk.client.reply()[0].startswith(b"554 ")
+    os.close(reader)
 
 
 def test_one_deadline_for_the_whole_list(kind: str, home: QmailHome) -> None:

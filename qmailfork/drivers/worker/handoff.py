@@ -17,10 +17,10 @@ from qmailfork.conversation.conduct import converse
 from qmailfork.conversation.settings import ControlFault
 from qmailfork.drivers.worker.link import Link
 from qmailfork.drivers.worker.profile import Profiles
-from qmailfork.drivers.worker.room import Place, Room, write
+from qmailfork.drivers.worker.room import Place, Room
 from qmailfork.drivers.worker.session import Session
 from qmailfork.programs.journal import Event
-from qmailfork.system import config
+from qmailfork.system import config, log
 
 ACCEPTED = b"A"
 PATIENCE = 10.0  # seconds for a parcel to arrive
@@ -163,10 +163,8 @@ class Handoff:
             return
         style, number = profile.style, self._pid
 
-        def log(event: Event) -> None:
-            line = style(number, event)
-            if line:
-                write(errors, line)
+        def note(event: Event) -> None:
+            log.write(errors, style(number, event))
 
         link = self._link = Link(
             source=source,
@@ -174,7 +172,7 @@ class Handoff:
             errors=errors,
             home=self._home,
             environment=lambda: environment,
-            log=log,
+            log=note,
             complain=lambda text: self._room.warn(f"session {number}: {text}"),
             ended=self._ended,
         )

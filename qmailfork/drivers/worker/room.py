@@ -1,11 +1,10 @@
 """The room that a worker has for sessions, and those that are in it."""
 
-import posix
-
 from qmailfork.drivers.worker import tcpserver
 from qmailfork.drivers.worker.link import Site
 from qmailfork.drivers.worker.options import Options
 from qmailfork.drivers.worker.session import Session
+from qmailfork.system import log
 from qmailfork.system.board import Board
 
 TYPE_CHECKING = False
@@ -93,17 +92,9 @@ class Room:
     def say(self, lines: bytes) -> None:
         """tcpserver's own lines, for -v."""
         if self.options.verbosity > 1:
-            write(LOG, lines)
+            log.write(LOG, lines)
 
     def warn(self, text: str) -> None:
         """A line about what went wrong, unless -q."""
         if self.options.verbosity:
-            write(LOG, f"tcpserver: warning: {text}\n".encode(errors="surrogateescape"))
-
-
-def write(descriptor: int, line: bytes) -> None:
-    """A line for a log; one that is gone does not stop the mail."""
-    try:
-        posix.write(descriptor, line)
-    except OSError:
-        return
+            log.write(LOG, f"tcpserver: warning: {text}\n".encode(errors="surrogateescape"))

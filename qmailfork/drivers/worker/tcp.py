@@ -11,12 +11,13 @@ from qmailfork.conversation.settings import ControlFault
 from qmailfork.drivers.worker import tcpserver
 from qmailfork.drivers.worker.link import Link
 from qmailfork.drivers.worker.profile import Profile, Profiles
-from qmailfork.drivers.worker.room import LOG, Place, Room, write
+from qmailfork.drivers.worker.room import LOG, Place, Room
 from qmailfork.drivers.worker.session import CRASHED, Session
 from qmailfork.drivers.worker.tcpserver import Client
 from qmailfork.programs import events
 from qmailfork.programs.journal import Event
 from qmailfork.smtp import replies
+from qmailfork.system import log
 from qmailfork.system.tcprules import Rules
 
 TYPE_CHECKING = False
@@ -231,10 +232,8 @@ class TcpGate:
     def _begin(self, guest: Guest, profile: Profile, home: int) -> None:
         room, descriptor, style, number = self._room, guest.sock.detach(), profile.style, guest.place.number
 
-        def log(event: Event) -> None:
-            line = style(number, event)
-            if line:
-                write(LOG, line)
+        def note(event: Event) -> None:
+            log.write(LOG, style(number, event))
 
         link = Link(
             source=descriptor,
@@ -242,7 +241,7 @@ class TcpGate:
             errors=LOG,
             home=home,
             environment=lambda: profile.environment(guest.client, guest.local),
-            log=log,
+            log=note,
             complain=lambda text: room.warn(f"session {number}: {text}"),
             ended=lambda session, status: self._ended(guest, session, status),
         )
