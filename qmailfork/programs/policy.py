@@ -116,21 +116,17 @@ def _changing(envelope: Envelope) -> dict[bytes, bytes]:
 
 def _obey(contract: "Contract", action: bytes) -> Verdict:
     word, _, text = action.replace(b"\t", b" ").partition(b" ")
-    if word.isdigit():
-        return _numbered(word, text.strip())
+    text = text.strip()
+    if replies.is_refusal(word):
+        return _refusal(word, text)
+    if word.isdigit() and not text:
+        return _accepted(text)
     known = ACTIONS.get(word.upper())
     if known:
-        return known(text.strip())
+        return known(text)
     verdict = contract.failed(b"Action")
     verdict.remarks = ((b"Extfork_Action", action),)
     return verdict
-
-
-def _numbered(code: bytes, text: bytes) -> Verdict:
-    """4NN and 5NN refuse; any other number accepts."""
-    if len(code) == 3 and code[:1] in (b"4", b"5"):
-        return _refusal(code, text)
-    return _accepted(text)
 
 
 def _refusal(code: bytes, text: bytes) -> Verdict:
