@@ -32,7 +32,7 @@ class Plugin(Checker):
 
     def environment(self, envelope: Envelope) -> "Variables":
         """The variables of qmail-spp beside the plain contract's."""
-        return {
+        variables: Variables = {
             **super().environment(envelope),
             b"SMTPHELOHOST": envelope.helo,
             b"SMTPMAILFROM": envelope.sender,
@@ -41,6 +41,9 @@ class Plugin(Checker):
             b"SMTPRCPTCOUNTALL": b"%d" % envelope.tried,
             b"SMTPRCPTHOSTSOK": b"1" if envelope.local else b"0",
         }
+        if envelope.login is not None:
+            variables[b"SMTPAUTHUSER"], variables[b"SMTPAUTHMETHOD"] = envelope.login
+        return variables
 
     def judge(self, contract: "Contract", outcome: "Outcome") -> Verdict:
         """What its output means."""

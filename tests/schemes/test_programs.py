@@ -147,6 +147,18 @@ def test_a_plugin_refuses_chunks_later(kind: str, home: QmailHome) -> None:
         assert talk.client.command("MAIL FROM:<>") == [b"250 ok"]
 
 
+def test_a_plugin_knows_who_the_client_has_proved_to_be(kind: str, home: QmailHome) -> None:
+    told = 'spp::echo "E550 ${SMTPAUTHUSER-nobody} ${SMTPAUTHMETHOD-nothing}"'
+    auth = {"SMTPAUTH": "", "QMAILFORK_AUTHINPLAIN": "1", "QMAILFORK_CHECKPASSWORD": "fakes/checkpassword"}
+    with session(kind, home, home.environment(SMTPEXTFORK=told, SMTPEXTFORKR=told, **auth)) as talk:
+        begin(talk)
+        assert rcpt(talk, "joe") == b"550 nobody nothing"
+        assert talk.client.command("RSET") == [b"250 flushed"]
+        assert talk.client.command("AUTH PLAIN AGpvZQBzZWNyZXQ=")[0].startswith(b"235 ")
+        begin(talk)
+        assert rcpt(talk, "joe") == b"550 joe plain"
+
+
 def test_a_plugin_by_way_of_a_shell(kind: str, home: QmailHome) -> None:
     with session(kind, home, home.environment(SMTPEXTFORK='spp::echo "E550 $SMTPRCPTTO"')) as talk:
         begin(talk)
