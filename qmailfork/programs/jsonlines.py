@@ -6,6 +6,7 @@ from qmailfork.programs.decision import identity
 from qmailfork.programs.journal import LONGEST, Event
 from qmailfork.programs.outcome import ANSWERED, EXITED, SIGNALLED, UNSTARTED, Outcome
 from qmailfork.programs.verdict import Checker
+from qmailfork.smtp import address
 
 
 def line(number: int, event: Event) -> bytes:
@@ -19,12 +20,12 @@ def line(number: int, event: Event) -> bytes:
         "protocol": _text(event.protocol),
         "ip": _text(event.ip),
         "host": _text(event.host),
-        "helo": _text(event.helo),
+        "helo": _text(_cut(event.helo)),
         "sender": _text(event.sender),
         "recipient": _text(event.recipient),
     }
     if event.info is not None:
-        record["info"] = _text(event.info)
+        record["info"] = _text(_cut(event.info))
     if event.reply:
         record["reply"] = _text(event.reply.rstrip())
     if event.checks:
@@ -55,6 +56,11 @@ def _end(outcome: Outcome) -> dict[str, object]:
     if outcome.how == ANSWERED:
         return {ANSWERED: _text(outcome.output[:LONGEST].strip())}
     return {outcome.how: outcome.code if outcome.how in (EXITED, SIGNALLED) else True}
+
+
+def _cut(value: bytes) -> bytes:
+    """`value`, no longer than an address: what a client says of itself once comes with each of its recipients."""
+    return value if len(value) <= address.LONGEST else value[: address.LONGEST] + b"..."
 
 
 def _text(value: bytes) -> str:

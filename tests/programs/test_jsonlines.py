@@ -81,6 +81,14 @@ def test_octets_of_every_kind(octets: bytes, text: str) -> None:
     assert json.loads(line)["recipient"] == text
 
 
+def test_a_client_cannot_fill_the_log_with_its_name() -> None:
+    event = events.too_big(b"j" * 899, announced=False)
+    event.helo, event.sender, event.info = b"\0" * 16000, b"a" * 899, b"p" * 16000
+    record = json.loads(jsonlines.line(1, event))
+    assert (record["helo"], record["info"]) == ("\0" * 899 + "...", "p" * 899 + "...")
+    assert (record["sender"], record["recipient"]) == ("a" * 899, "j" * 899)
+
+
 @given(st.binary(), st.binary(), st.binary())
 def test_every_line_is_one_valid_object(sender: bytes, recipient: bytes, program: bytes) -> None:
     checker = Checker(b"/a")
