@@ -24,9 +24,14 @@ def locate(host: bytes, port: int, deadline: float) -> "list[Place]":
     Raises OSError; TimeoutError at `deadline` (monotonic()).
     """
     try:
-        return _ask(host, port, _socket.AI_NUMERICHOST)
+        return written(host, port)
     except OSError:
         return _Question(host, port).answer(deadline)
+
+
+def written(host: bytes, port: int) -> "list[Place]":
+    """Where the address `host` is. Raises OSError for a name."""
+    return _ask(host, port, _socket.AI_NUMERICHOST)
 
 
 def _ask(host: bytes, port: int, flags: int = 0) -> "list[Place]":

@@ -2,6 +2,7 @@
 
 import socket
 import sys
+from contextlib import ExitStack
 
 import pytest
 
@@ -9,6 +10,7 @@ from tests.nameserver import Zone
 from tests.privatenetwork import dns, in_private
 from tests.sessions import KINDS, begin, rcpt, session
 from tests.support import QmailHome, running, wait_for
+from tests.warm import NO_NAMES, warm
 
 PORT = 10023  # this network is the test's own
 ZONE: Zone = {
@@ -73,6 +75,28 @@ def test_dns_keeps_silent(kind: str, home: QmailHome) -> None:
         assert talk.client.command("QUIT")[0].startswith(b"221 ")
         assert talk.client.rest() == b""
         assert talk.status() in (0, None)
+
+
+@pytest.mark.parametrize("loop", ["auto", "asyncio"])
+@in_private
+def test_an_address_does_not_wait_for_names(loop: str, home: QmailHome) -> None:
+    policy = [sys.executable, str(home.fakes / "policy-server"), f"127.0.0.1:{PORT}", str(home.path / "asked")]
+    env = {name: value for name, value in named(home, "mute.example").items() if name.startswith("SMTP")}
+    env["SMTPEXTFORK"] = f"policy:inet:127.0.0.1:{PORT},{env['SMTPEXTFORK']}"
+    with (
+        dns(home.path, ZONE, LONG),
+        running(policy),
+        warm(home, *NO_NAMES, "--workers", "1", "--loop", loop, **env) as server,
+        ExitStack() as stack,
+    ):
+        wait_for(listening, what="the policy server")
+        clients = [stack.enter_context(server.connect()) for _ in range(40)]  # more than there are threads for names
+        for client in clients:
+            client.send(b"HELO foo\r\nMAIL FROM:<>\r\n" + b"RCPT TO:<closes@joedomain.net>\r\n" * 2)
+        for client in clients:
+            assert [client.reply()[0][:3] for _ in range(5)] == [b"220", b"250", b"250", b"451", b"451"]
+        failed = {line.rpartition(" ")[2] for line in server.log() if "Error::RCPT::Extfork_Timeout" in line}
+        assert failed == {f"'policy:inet:mute.example:{PORT}'"}
 
 
 @in_private

@@ -8,6 +8,7 @@ from time import monotonic, time
 
 from qmailfork.drivers.worker.reactor import Reactor
 from qmailfork.programs.outcome import ANSWERED, BROKEN, EXPIRED, UNSTARTED, Outcome
+from qmailfork.system import hosts
 from qmailfork.system.residents import BREATH
 
 TYPE_CHECKING = False
@@ -160,9 +161,16 @@ class _Consultation:
             self._places = [(socket.AF_UNIX, address)]
             self._connect()
             return
-        task = self._reactor.loop.create_task(
-            self._reactor.loop.getaddrinfo(address[0], address[1], type=socket.SOCK_STREAM)
-        )
+        try:
+            self._places = hosts.written(*address)
+        except OSError:
+            self._ask_dns(*address)
+        else:
+            self._connect()
+
+    def _ask_dns(self, host: bytes, port: int) -> None:
+        """Names wait for one another where DNS is slow, and addresses for none of them."""
+        task = self._reactor.loop.create_task(self._reactor.loop.getaddrinfo(host, port, type=socket.SOCK_STREAM))
         task.add_done_callback(self._resolved)
 
     def _resolved(self, task: "asyncio.Task[Any]") -> None:
