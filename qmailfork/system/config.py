@@ -38,12 +38,13 @@ MOST_SECONDS = 2_000_000  # poll(2) counts milliseconds in an int
 
 def received() -> dict[bytes, bytes]:
     """The environment as this process was given it: without the LC_CTYPE that Python puts behind it where it finds
-    the C locale (PEP 538).
+    the C locale (PEP 538), and without a variable that has no name, for no program is started with one.
     """
     environment = dict(posix.environ)
     name, value = environment.popitem() if environment else (b"", b"")
     if name and (name != b"LC_CTYPE" or value not in COERCED):
         environment[name] = value
+    environment.pop(b"", None)
     return environment
 
 

@@ -120,12 +120,10 @@ def located(program: bytes, environment: "Mapping[bytes, bytes]") -> bytes:
 
 
 def merged(environment: dict[bytes, bytes], more: "Mapping[bytes, bytes | None]") -> dict[bytes, bytes]:
-    """`environment` with `more` over it, where None takes a variable away; without one that has no name, which
-    posix_spawn() would not hand on.
-    """
+    """`environment` with `more` over it, where None takes a variable away."""
     both = {**environment, **more}
-    if b"" in both or None in more.values():
-        return {name: value for name, value in both.items() if name and value is not None}
+    if None in more.values():
+        return {name: value for name, value in both.items() if value is not None}
     return both  # type: ignore[return-value]  # no None there
 
 

@@ -131,5 +131,6 @@ def parse(value: bytes) -> Rule:
             allowed, word = False, word[1:]
         if word.startswith(b"+"):
             name, _, text = word[1:].partition(b"=")
-            environment[name] = text
+            if name:
+                environment[name] = text
     return Rule(allowed, environment)

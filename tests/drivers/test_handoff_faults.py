@@ -59,6 +59,15 @@ def test_nonsense_is_let_go(octets: bytes, home: QmailHome, program: Path) -> No
         assert greeted(home, program, path)
 
 
+def test_a_variable_without_a_name_keeps_no_program_from_starting(home: QmailHome, program: Path) -> None:
+    env = home.environment(SMTPEXTFORK="fakes/exit 100")
+    with gate(home) as path, serve(["env", "=nameless", str(program), str(path)], home, env) as talk:
+        for line in (b"", b"HELO foo\r\n", b"MAIL FROM:<>\r\n"):
+            talk.client.send(line)
+            talk.client.reply()
+        assert talk.client.command("RCPT TO:<joe@joedomain.net>")[0].startswith(b"554 ")
+
+
 def test_a_parcel_that_never_comes_gives_its_place_back(home: QmailHome, program: Path) -> None:
     with gate(home, "-c", "1") as path, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as mute:
         mute.connect(str(path))

@@ -87,13 +87,6 @@ def test_x_denies_and_sets_variables(start: Starter, home: QmailHome) -> None:
 
 
 @both
-def test_x_may_set_a_variable_without_a_name_in_vain(start: Starter, home: QmailHome) -> None:
-    rules = tcprules(home.path, ':allow,="x",SMTPEXTFORK="fakes/exit 101"\n')
-    with start(home, *NO_NAMES, "-x", str(rules)) as server, server.connect() as client:
-        assert said(client, *ENVELOPE).startswith(b"454 ")
-
-
-@both
 def test_x_without_a_rule_that_fits_allows(start: Starter, home: QmailHome) -> None:
     with start(home, *NO_NAMES, "-x", str(tcprules(home.path, "10.:deny\n"))) as server, server.connect() as client:
         assert client.reply() == GREETING
@@ -165,6 +158,16 @@ def test_rules_win_over_the_tcp_variables(start: Starter, home: QmailHome) -> No
     with start(home, *NO_NAMES, "-x", str(rules), **checked) as server, server.connect() as client:
         seen = tcp_environment(client, record)
     assert (seen["TCPREMOTEHOST"], seen["TCPLOCALIP"]) == ("told.example", "192.0.2.9")
+
+
+@both
+def test_a_variable_without_a_name_keeps_no_program_from_starting(start: Starter, home: QmailHome) -> None:
+    record = home.path / "record"
+    rules = tcprules(home.path, ':allow,="nameless",NAMED="yes"\n')
+    checked = {"SMTPEXTFORK": f"fakes/record {record}"}
+    with start(home, *NO_NAMES, "-x", str(rules), **checked) as server, server.connect() as client:
+        assert said(client, *ENVELOPE) == b"250 ok"
+    assert "NAMED=yes" in recorded(record)["env"]
 
 
 @both

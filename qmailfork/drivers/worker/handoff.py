@@ -146,7 +146,7 @@ class Handoff:
         self._room.leave(self._place)
 
     def _begin(self, fields: list[bytes]) -> None:
-        environment = dict(field.split(b"=", 1) for field in fields[1:] if b"=" in field)
+        environment = dict(field.split(b"=", 1) for field in fields[1:] if field.find(b"=") > 0)
         try:
             home = os.path.join(fields[0], config.home(environment))
             profile = self._profiles.of(environment)

@@ -10,7 +10,7 @@ from time import monotonic, time
 from qmailfork.drivers.worker.children import Output, Reaper
 from qmailfork.drivers.worker.reactor import Reactor
 from qmailfork.programs.outcome import EXPIRED, UNSTARTED, Outcome
-from qmailfork.system import children, preload, signals, spawn
+from qmailfork.system import children, config, preload, signals, spawn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class Server:
         self._channel, its = socket.socketpair()
         argv = [*fence, sys.executable.encode(), b"-P", preload.__file__.encode(), b"%d" % CHANNEL, path]
         try:
-            self._pid = spawn.launch(argv, posix.environ, ((null, 0), (null, 1), (its.fileno(), CHANNEL)))
+            self._pid = spawn.launch(argv, config.received(), ((null, 0), (null, 1), (its.fileno(), CHANNEL)))
         except OSError:
             self._channel.close()
             raise
