@@ -41,7 +41,7 @@ def check(
 
     DIRECTORY has a run script, a systemd unit or an rc.d script. Exit status: 0, nothing found; 1, warnings; 2,
     errors, or a wrong argument.
-    """  # fmt: skip
+    """
     if directory is not None:
         if env_dir is not None or source is not None:
             surroundings.fail("DIRECTORY", "it has its own env-dir and rules: leave --env-dir and --rules out")

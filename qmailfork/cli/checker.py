@@ -52,7 +52,7 @@ def run(program: bytes, as_json: bool, **given: Any) -> None:
     """Ask PROGRAM, an entry of SMTPEXTFORK, about one recipient.
 
     Exit status: 0, the recipient is accepted; 1, it is not; 2, a wrong argument.
-    """  # fmt: skip
+    """
     bench = _bench(program, given)
     result = Result("", bench.try_on(_case(given, "")))
     if as_json:
@@ -70,7 +70,7 @@ def test(program: bytes, as_json: bool, at_once: int, **given: Any) -> None:
     """Try PROGRAM, an entry of SMTPEXTFORK, on nasty envelopes and in nasty circumstances.
 
     Exit status: 0, no faults; 1, faults; 2, a wrong argument.
-    """  # fmt: skip
+    """
     given["seconds"] = given["seconds"] or 10.0
     results: list[Result] = []
     for result in checkertest.run(_bench(program, given), _case(given, "a plain envelope"), at_once):

@@ -80,7 +80,7 @@ def explain(as_json: bool, record: tuple[str, ...], **given: Any) -> None:
 
     Exit status: 0, all recipients are accepted, or ID was found; 1, not; 2, a wrong argument; 111, what the server
     goes by, or a log, cannot be read.
-    """  # fmt: skip
+    """
     if record:
         if given["ip"] or given["recipients"]:
             raise click.UsageError("either ID, or --ip and --to")

@@ -118,7 +118,7 @@ def listen(**given: Any) -> None:
 
     The options with one letter are tcpserver's, with its meaning and its defaults. HOST and PORT may be left out
     where there is --handoff.
-    """  # fmt: skip
+    """
     try:
         null = spawn.seal()
         uid, gid = account(given)

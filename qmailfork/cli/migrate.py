@@ -48,7 +48,7 @@ def migrate(directory: str, checkers: str | None, as_json: bool, **given: tuple[
 
     No file is overwritten. What has no equal is listed with file and line. Exit status: 0, all has an equal; 1,
     something has none; 2, nothing was written, or a wrong argument.
-    """  # fmt: skip
+    """
     if not any(given.values()):
         raise click.UsageError(f"name what is to be read: {', '.join(f'--{name}' for name in SOURCES)}")
     plan = Plan()

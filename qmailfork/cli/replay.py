@@ -44,7 +44,7 @@ def replay(logs: tuple[str, ...], as_json: bool, **given: Any) -> None:
 
     Exit status: 0, nothing would change; 1, something would; 2, a wrong argument; 111, a log, the list or the state
     cannot be read.
-    """  # fmt: skip
+    """
     logs = tuple(log if log == files.STDIN else os.path.abspath(log) for log in logs)
     given["state"] = given["state"] and os.path.abspath(given["state"])
     environment = _environment(given["new"])

@@ -33,7 +33,7 @@ def report(logs: tuple[str, ...], as_json: bool, **given: Any) -> None:
     """Count what LOG says: multilog's directories, files, - for standard input.
 
     Exit status: 0; 1, a log could not be read, or not whole; 2, a wrong option; 111, nothing could be read.
-    """  # fmt: skip
+    """
     from qmailfork.report import summary  # noqa: PLC0415  # other commands shall not wait for it
 
     try:

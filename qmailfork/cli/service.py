@@ -69,7 +69,7 @@ def service(directory: str, checks: bool, as_json: bool, yes: bool, overwrite: b
 
     What is not given is asked on a terminal. Exit status: 0, written; 1, written, and something is missing on this
     host; 2, not written, or a wrong argument.
-    """  # fmt: skip
+    """
     if checks:
         tell(of_directory(os.fsencode(directory)), as_json)
     asks = sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty() and not yes and not as_json

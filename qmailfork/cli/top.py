@@ -26,7 +26,7 @@ def top(address: str, once: bool, as_json: bool, every: float) -> None:
     The listener tells it where its option --metrics says. Ctrl-C ends it.
 
     Exit status: 0; 100, wrong usage; 111, the listener does not tell.
-    """  # fmt: skip
+    """
     missing = [name.replace("_", "-") for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         raise Fatal(f"top: {' and '.join(missing)} not installed; the extra qmailfork[metrics] brings it")
