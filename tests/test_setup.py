@@ -1,9 +1,15 @@
-"""What is installed: setup.cfg names the packages one by one, so one could be forgotten."""
+"""What is installed and given away: setup.cfg and MANIFEST.in name it, so something could be forgotten."""
 
 import configparser
+import shutil
+import subprocess
+import sys
+import tarfile
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parent.parent
+MADE = (".venv", ".hypothesis", ".coverage*", "*.egg-info", "build", "dist", "qmailfork-fence", "qmailfork-handoff",
+        "john-joe-checker")  # fmt: skip
 
 
 def test_every_package_and_checker_is_installed():
@@ -15,3 +21,15 @@ def test_every_package_and_checker_is_installed():
     assert sorted(packages) == sorted(found)
     checkers = {str(path.relative_to(TOP)) for path in (TOP / "contrib" / "checkers").iterdir() if path.is_file()}
     assert checkers - {"contrib/checkers/template"} <= set(scripts)  # which is to be copied, not run
+
+
+def test_the_source_distribution_has_all_that_the_tree_has(tmp_path):
+    mine = shutil.ignore_patterns(".git", ".*cache*", "__pycache__", *MADE)
+    shutil.copytree(TOP, tmp_path / "tree", ignore=mine)
+    files = {str(path.relative_to(tmp_path / "tree")) for path in (tmp_path / "tree").rglob("*") if path.is_file()}
+    argv = [sys.executable, "-c", "from setuptools import setup; setup()", "-q", "sdist", "-d", tmp_path]
+    subprocess.run(argv, cwd=tmp_path / "tree", check=True, capture_output=True)
+    (archive,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(archive) as given:
+        names = {member.name.partition("/")[2] for member in given if member.isfile()}
+    assert sorted(files - names) == [".gitignore"]
