@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 
-from databases import UNPRIVILEGED, postgresql_programs
+from tests.databases import UNPRIVILEGED, postgresql_programs
 
 DEADLINE = 60  # seconds until a server that has not come up never will
 

@@ -1,6 +1,6 @@
 """What a check of softfail costs: by the size of the store, cold and resident, and with 50 processes at once.
 
-    python tests/bench/softfail.py [--most TRIPLETS] [ADDRESS ...]
+    .venv/bin/python -m tests.bench.softfail [--most TRIPLETS] [ADDRESS ...]
 
 Without an address: a SQLite file in a temporary directory. An address must name a store that may be emptied.
 """
@@ -8,7 +8,6 @@ Without an address: a SQLite file in a temporary directory. An address must name
 from __future__ import annotations
 
 import argparse
-import pathlib
 import random
 import statistics
 import subprocess
@@ -17,13 +16,13 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 
-sys.path[:0] = [str(pathlib.Path(__file__).resolve().parents[1])]
+from xfgreylist import stores
+from xfgreylist.check import question
+from xfgreylist.policy import Ask, Limits, Record
+from xfgreylist.settings import Settings
 
-from checkerforms import BARE, CHECKERS, ask, resident  # noqa: E402
-from xfgreylist import stores  # noqa: E402
-from xfgreylist.check import question  # noqa: E402
-from xfgreylist.policy import Ask, Limits, Record  # noqa: E402
-from xfgreylist.settings import Settings  # noqa: E402
+from tests.checkerforms import BARE, CHECKERS, ask, resident
+from tests.support import ROOT
 
 NOW = 1_900_000_000  # later than any clock: no server takes out what is stored
 PATIENCE = 600.0  # seconds
@@ -119,8 +118,8 @@ def cold(address: str) -> None:
 
 CROWD = """
 import sys, time
-from softfail import asked
 from xfgreylist import stores
+from tests.bench.softfail import asked
 pool, worst, start = stores.Pool(), 0.0, int(sys.argv[2]) * 400
 sys.stdin.read()
 for number in range(start, start + 400):
@@ -134,7 +133,7 @@ print(worst)
 def crowd(address: str) -> None:
     """Print how 50 processes fare that check 10,000 triplets twice over, as fast as they can."""
     command = [sys.executable, "-c", CROWD, address]
-    path = str(pathlib.Path(__file__).parent)
+    path = str(ROOT)
     workers = [
         subprocess.Popen([*command, str(n)], env={**BARE, "PYTHONPATH": path}, stdin=-1, stdout=-1) for n in range(50)
     ]

@@ -4,8 +4,9 @@ A module says PROGRAM, the checker's name, ZONE, what the name server knows, and
 """
 
 import pytest
-from checkerforms import preloaded
-from nameserver import serving
+
+from tests.checkerforms import preloaded
+from tests.nameserver import serving
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from checkerforms import CHECKERS
-from nameserver import serving
+
+from tests.checkerforms import CHECKERS
+from tests.nameserver import serving
 
 BIN = Path(__file__).resolve().parents[2] / "bin"
 PYTHON = [sys.executable, "-I", "-S"]

@@ -2,9 +2,10 @@
 
 import re
 
-import dnszones
 import pytest
-from checkerforms import forked, resident
+
+from tests import dnszones
+from tests.checkerforms import forked, resident
 
 PROGRAM = "dnsbl"
 ZONE = dnszones.LISTS

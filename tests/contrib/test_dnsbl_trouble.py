@@ -4,12 +4,12 @@ import socket
 import threading
 import time
 
-import dnszones
 import pytest
-from checkerforms import resident
 from dnslib import QTYPE, RR, A, DNSRecord
-from nameserver import serving
 
+from tests import dnszones
+from tests.checkerforms import resident
+from tests.nameserver import serving
 from tests.support import wait_for
 
 PROGRAM = "dnsbl"

@@ -7,10 +7,11 @@ import pathlib
 import re
 from collections.abc import Iterator
 
-import nameserver
 import pytest
-from checkerforms import Preloaded, forked, preloaded, resident
 from xfgreylist.check import check_at
+
+from tests import nameserver
+from tests.checkerforms import Preloaded, forked, preloaded, resident
 
 NOW = 1_700_000_000
 ENVELOPE = {"TCPREMOTEIP": "192.0.2.1", "REMOTEMF": "a@x.org", "REMOTERCPT": "b@y.org", "REMOTEHELO": "mx.x.org"}

@@ -9,8 +9,9 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from checkerforms import BARE, CHECKERS, Preloaded, forked, preloaded
 from xfgreylist.check import check_at
+
+from tests.checkerforms import BARE, CHECKERS, Preloaded, forked, preloaded
 
 NOW = 1_700_000_000
 ENVELOPE = {"TCPREMOTEIP": "192.0.2.1", "REMOTEMF": "a@x.org", "REMOTERCPT": "b@y.org", "REMOTEHELO": "mx.x.org"}

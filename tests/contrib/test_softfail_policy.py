@@ -6,7 +6,6 @@ import pathlib
 from collections.abc import Iterator
 
 import pytest
-import storeservers
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from xfgreylist import keys, stores
@@ -14,6 +13,8 @@ from xfgreylist.check import question
 from xfgreylist.forget import concerns
 from xfgreylist.policy import Ask, Decision, Limits, Record, decide
 from xfgreylist.settings import Settings
+
+from tests import storeservers
 
 START = 1_700_000_000  # Unix time of second 0
 SCENARIOS = pathlib.Path(__file__).with_name("softfail_scenarios.txt").read_text(encoding="utf-8")

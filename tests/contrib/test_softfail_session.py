@@ -11,8 +11,9 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from checkerforms import BARE, CHECKERS, resident
-from storeservers import free_port, redis
+
+from tests.checkerforms import BARE, CHECKERS, resident
+from tests.storeservers import free_port, redis
 
 BIN = pathlib.Path(__file__).parents[2] / "bin"
 SERVERS = {

@@ -16,11 +16,12 @@ import time
 from collections.abc import Iterator
 
 import pytest
-import storeservers
-from checkerforms import ask, forked, resident
 from redis import Redis
 from xfgreylist import stores
 from xfgreylist.policy import Ask, Limits
+
+from tests import storeservers
+from tests.checkerforms import ask, forked, resident
 
 NOW = 1_700_000_000
 PATIENCE = 60.0  # seconds: the machine may be busy

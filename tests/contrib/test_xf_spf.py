@@ -3,9 +3,10 @@
 import re
 from concurrent.futures import ThreadPoolExecutor
 
-import dnszones
 import pytest
-from checkerforms import ask, forked, resident
+
+from tests import dnszones
+from tests.checkerforms import ask, forked, resident
 
 PROGRAM = "xf-spf"
 ZONE = dnszones.SPF

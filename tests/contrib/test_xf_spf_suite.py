@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from checkerforms import CHECKERS
-from nameserver import serving
+
+from tests.checkerforms import CHECKERS
+from tests.nameserver import serving
 
 PACKAGES = Path(sys.prefix) / "sdists"
 DEFAULT = "explained by default"

@@ -5,9 +5,10 @@ import subprocess
 import sys
 import time
 
-import dnszones
 import pytest
-from checkerforms import BARE, CHECKERS
+
+from tests import dnszones
+from tests.checkerforms import BARE, CHECKERS
 
 PROGRAM = "xf-spf"
 ZONE = dnszones.SPF

@@ -9,7 +9,8 @@ import subprocess
 import sys
 
 import pytest
-from checkerforms import BARE, CHECKERS, answer, ask, forked, preloaded, resident
+
+from tests.checkerforms import BARE, CHECKERS, answer, ask, forked, preloaded, resident
 
 SAMPLE = pathlib.Path(__file__).resolve().parent.parent / "fakes" / "sample-checker"
 KIT = "".join(path.read_text() for path in (CHECKERS.parent / "xfkit").glob("*.py"))

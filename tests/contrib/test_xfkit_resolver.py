@@ -6,8 +6,9 @@ import pytest
 from dnslib import CNAME, QTYPE, RR, TXT, A, DNSRecord
 from hypothesis import given
 from hypothesis import strategies as st
-from nameserver import serving
 from xfkit import resolver
+
+from tests.nameserver import serving
 
 NAME = "2.0.0.127.bl.test"
 IDENT = b"ab"
