@@ -1,5 +1,6 @@
 """`qmailfork listen --metrics`: what is counted, read as Prometheus reads it, after real sessions."""
 
+import base64
 import os
 import resource
 import select
@@ -85,6 +86,31 @@ def test_ends_without_a_code(home: QmailHome) -> None:
     }
     assert sum(found.queue.ends.values()) == 1
     assert found.checkers["fakes/hang"].within(0.5) >= 0.2
+
+
+def test_replies_that_are_sent_before_the_next_command_is_looked_at(home: QmailHome) -> None:
+    with reading(home) as server, server.connect() as client:
+        client.reply()
+        for line in COUNTS[:-3]:
+            client.command(line)
+        client.command("DATA")
+        client.send(b"x\r\n.\r\nRSET\r\nQUIT\r\n")
+        client.rest()
+        found = counted(home, 1)
+    assert found.replies == {"220": 1, "221": 1, "250": 6, "354": 1, "553": 1}
+
+
+def test_a_checkpassword_program_is_no_checker(home: QmailHome) -> None:
+    plain = base64.b64encode(b"\0joe\0secret").decode()
+    env = {"SMTPAUTH": "", "QMAILFORK_AUTHINPLAIN": "1", "QMAILFORK_CHECKPASSWORD": "fakes/checkpassword"}
+    with reading(home, SMTPEXTFORKR=LIST, **env) as server, server.connect() as client:
+        client.reply()
+        assert client.command(f"AUTH PLAIN {plain}")[0].startswith(b"235 ")
+        client.command("MAIL FROM:<a@example.net>")
+        client.command("RCPT TO:<joe@joedomain.net>")
+        client.command("QUIT")
+        found = counted(home, 1)
+    assert sorted(found.checkers) == ["fakes/exit", "fakes/match"]
 
 
 def test_a_worker_that_dies_loses_no_count(home: QmailHome) -> None:

@@ -1,6 +1,6 @@
 """Between a conversation and its driver: what passes is counted, and nothing of it changed."""
 
-from qmailfork.conversation.requests import Consult, Exchange, Finish, Note, Run, RunWarm, StartTls, Tunnel
+from qmailfork.conversation.requests import Consult, Entrust, Exchange, Finish, Note, Run, StartTls, Tunnel, Wait
 from qmailfork.programs.journal import Event
 from qmailfork.system.tallies import ACCEPTED, DECISIONS, DEFERRED, QUEUE, REFUSED, Page
 
@@ -26,14 +26,14 @@ def metered(conversation: "Asking[Ending]", page: Page) -> "Asking[Ending]":
 
 
 def _asked(page: Page, request: "Request") -> None:
-    if isinstance(request, Exchange | StartTls | Tunnel):
+    if isinstance(request, Exchange | Wait | StartTls | Tunnel):
         _replied(page, request.reply)
     elif isinstance(request, Note):
         _noted(page, request.event)
 
 
 def _answered(page: Page, request: "Request", answer: "Any") -> None:
-    if isinstance(request, Run | RunWarm):
+    if isinstance(request, Run) and not isinstance(request, Entrust):  # which is of no list
         page.ended(request.argv[0], answer)
     elif isinstance(request, Consult):
         page.ended(_address(request.address), answer)
