@@ -4,6 +4,7 @@ The program finds SENDER, RECIPIENT and HELO, writes to the log, ends with a cod
 its own to descriptor 4. Under the patch it is spared relay clients; here the list that names it decides.
 """
 
+from qmailfork.programs.outcome import EXITED
 from qmailfork.programs.verdict import Checker, Envelope, Verdict
 from qmailfork.smtp import replies
 
@@ -42,7 +43,7 @@ class RcptCheck(Checker):
 
     def judge(self, contract: "Contract", outcome: "Outcome") -> Verdict:
         """What its code, or its reply on descriptor 4, means."""
-        if outcome.how != "exit" or outcome.code == UNEXECUTED:
+        if outcome.how != EXITED or outcome.code == UNEXECUTED:
             return contract.failure(outcome)
         code, text = CODES.get(outcome.code, (b"", b""))
         condition = b"%d" % outcome.code

@@ -4,6 +4,7 @@ A plugin says what is to be done by lines on its descriptor 1, each one letter a
 After one that decides nothing more of it is read. Its exit code counts only as 120: it could not be executed.
 """
 
+from qmailfork.programs.outcome import EXITED
 from qmailfork.programs.verdict import Checker, Envelope, Verdict
 from qmailfork.smtp import address, commands, replies
 
@@ -47,7 +48,7 @@ class Plugin(Checker):
 
     def judge(self, contract: "Contract", outcome: "Outcome") -> Verdict:
         """What its output means."""
-        if outcome.how != "exit" or outcome.code == UNEXECUTED:
+        if outcome.how != EXITED or outcome.code == UNEXECUTED:
             return contract.failure(outcome)
         if len(outcome.output) > LONGEST:
             return contract.failure(outcome, b"Protocol")

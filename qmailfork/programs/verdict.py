@@ -1,5 +1,7 @@
 """What a checker is told of a recipient, and what its answer means."""
 
+from qmailfork.programs.outcome import EXITED
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from qmailfork.programs.checkers import Contract
@@ -97,7 +99,7 @@ class Checker:
 
     def judge(self, contract: "Contract", outcome: "Outcome") -> Verdict:
         """What its end means."""
-        if outcome.how != "exit":
+        if outcome.how != EXITED:
             return contract.failure(outcome)
         verdict = Verdict(contract.codes.get(outcome.code, b""), b"Extfork_%d" % outcome.code)
         if outcome.output and (contract.hears or b"Cache:" in outcome.output):

@@ -6,6 +6,8 @@ worker: what one that died had counted, its successor counts on from.
 
 import mmap
 
+from qmailfork.programs.outcome import ANSWERED, BROKEN, EXITED, EXPIRED, SIGNALLED, UNSTARTED
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 ACCEPTED, REFUSED, DEFERRED = "accepted", "refused", "deferred"
 DECISIONS = (ACCEPTED, REFUSED, DEFERRED)
 BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)  # seconds
-WORDS = ("signal", "timeout", "exec", "answer", "broken")
+WORDS = (SIGNALLED, EXPIRED, UNSTARTED, ANSWERED, BROKEN)
 QUEUE = b"queue"  # the first program of every page; no checker's, whose names are paths and addresses
 OTHERS = b"others"  # the last one, for all that find no place of their own
 MOST = 64  # programs of a page
@@ -132,6 +134,6 @@ def _short(program: bytes) -> bytes:
 
 
 def _end(outcome: "Outcome") -> int:
-    if outcome.how == "exit":
+    if outcome.how == EXITED:
         return outcome.code & 255
     return _EXITS + WORDS.index(outcome.how)
