@@ -72,7 +72,15 @@ class Body(Wire):
 
     def unstuffed(self, wire: bytes, fresh: bool) -> bytes:
         """Decided `wire` octets without the dots before lines; `fresh` where they begin at the start of one."""
-        return _unstuffed(wire, fresh)
+        if b"." not in wire:
+            return wire
+        if fresh and wire.startswith(b".") and not wire.startswith(b".\r"):
+            wire = wire[1:]
+        if b"\r\n." in wire:
+            if b"\r\n.\r" in wire:
+                wire = wire.replace(b"\r\n.\r", b"\r\n..\r")
+            wire = wire.replace(b"\r\n.", b"\r\n")
+        return wire
 
     def count_hops(self, wire: bytes) -> None:
         """Count complete header lines that begin with `received` or `delivered`, up to the first empty line."""
@@ -87,19 +95,6 @@ class Body(Wire):
             self._line = text[end + 1 : end + 10]
         seen = text[: end + 1].lower()
         self.hops += seen.count(b"\nreceived") + seen.count(b"\ndelivered")
-
-
-def _unstuffed(wire: bytes, fresh: bool) -> bytes:
-    """Decided `wire` octets without the dots before lines; `fresh` where they begin at the start of one."""
-    if b"." not in wire:
-        return wire
-    if fresh and wire.startswith(b".") and not wire.startswith(b".\r"):
-        wire = wire[1:]
-    if b"\r\n." in wire:
-        if b"\r\n.\r" in wire:
-            wire = wire.replace(b"\r\n.\r", b"\r\n..\r")
-        wire = wire.replace(b"\r\n.", b"\r\n")
-    return wire
 
 
 def _stored(text: bytes) -> bytes | None:

@@ -20,7 +20,7 @@ class Rule:
         self.environment = environment
 
 
-ALLOW, DENY = Rule(True, {}), Rule(False, {})
+ALLOW = Rule(True, {})
 
 
 class Rules:

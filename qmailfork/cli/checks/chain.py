@@ -4,7 +4,6 @@ import getopt
 import itertools
 import os
 import re
-import shlex
 from collections.abc import Callable
 
 import click
@@ -77,8 +76,6 @@ class Chain:
 
 
 Step = Callable[[Chain, str, list[str]], list[str]]  # the words behind a program → the words of the next one
-
-
 Read = tuple[list[tuple[str, str]], list[str], list[str]]  # options, positional words, the rest
 
 
@@ -179,8 +176,6 @@ def _qmailfork(chain: Chain, name: str, words: list[str]) -> list[str]:
     chain.optional = given["rules_optional"]
     chain.wrapped = list(given["program"])
     chain.metrics = given["metrics"]
-    if given.get("env_dir"):
-        chain.env_dirs.append(given["env_dir"])
     _listeners_user(chain, words)
     return []
 
@@ -230,8 +225,3 @@ STEPS: dict[str, Step] = {
     "qmailfork": _qmailfork,
     "qmailfork-handoff": _handoff,
 }
-
-
-def words_of(text: str) -> list[str]:
-    """The words of a command line that no shell reads. Raises ValueError."""
-    return shlex.split(text)

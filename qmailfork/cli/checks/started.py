@@ -1,8 +1,8 @@
 """What starts a service: a run script, a systemd unit or an rc.d script, read without being run."""
 
+import shlex
 from pathlib import Path
 
-from qmailfork.cli.checks.chain import words_of
 from qmailfork.cli.checks.shell import Script
 
 
@@ -26,7 +26,7 @@ class Started(Script):
 
 
 def script(directory: Path) -> Started:
-    """Raises Unreadable."""
+    """What starts the service in `directory`. Raises Unreadable."""
     try:
         return _read(_found(directory))
     except OSError as fault:
@@ -74,7 +74,7 @@ def _unit(file: Path, text: str) -> Started:
 def _words(value: str) -> list[str]:
     """The words of a unit's setting; none where a quote has no other one."""
     try:
-        return [word.replace("%t", "/run").replace("%%", "%") for word in words_of(value)]
+        return [word.replace("%t", "/run").replace("%%", "%") for word in shlex.split(value)]
     except ValueError:
         return []
 
@@ -96,7 +96,7 @@ def _rc_words(script: Script) -> list[str]:
     if "command" not in script.values:
         return script.words
     try:
-        words = words_of(script.values.get("command_args", ""))
+        words = shlex.split(script.values.get("command_args", ""))
     except ValueError:  # a quote without its other one
         words = []
     ends = (at for at, word in enumerate(words) if word in ("|", "&", "2>&1"))
