@@ -2,6 +2,7 @@
 
 from qmailfork.conversation.requests import Consult, Run, RunWarm
 from qmailfork.conversation.session import Session
+from qmailfork.conversation.settings import MOST_SECONDS
 from qmailfork.programs import events
 from qmailfork.programs.verdict import PERMIT, REJECT, Checker, Envelope, Verdict
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
     Refusal = Callable[[bytes, bytes, bytes, bytes, list[Check]], Event]
 
-MOST_SECONDS = 2_000_000.0  # poll(2) counts milliseconds in an int
 MOST_HEADERS = 100  # fields above one message
 
 

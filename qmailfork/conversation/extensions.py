@@ -6,7 +6,7 @@ client does not give is taken out of their environment.
 """
 
 from qmailfork.conversation.session import Session
-from qmailfork.conversation.settings import CHUNKING, DSN, SMTPUTF8
+from qmailfork.conversation.settings import CHUNKING, DSN, EXTENSIONS, SMTPUTF8
 from qmailfork.programs import refusals
 from qmailfork.smtp import commands, notification, replies
 from qmailfork.smtp.address import SyntaxFault
@@ -20,13 +20,12 @@ if TYPE_CHECKING:
 
     Read = Callable[[Session, bytes, dict[bytes, bytes | None]], Variables]
 
-ALL = (CHUNKING, DSN, SMTPUTF8)  # in the order in which EHLO tells of them
 UTF8 = b"REMOTEUTF8"
 
 
 def offered(session: Session) -> tuple[bytes, ...]:
     """What EHLO tells of them."""
-    return tuple([word.upper() for word in ALL if word in session.settings.extensions])
+    return tuple([word.upper() for word in EXTENSIONS if word in session.settings.extensions])
 
 
 def limits(session: Session) -> tuple[bytes, ...]:

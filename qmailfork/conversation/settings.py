@@ -9,7 +9,9 @@ if TYPE_CHECKING:
     from qmailfork.conversation.authentication import Auth
     from qmailfork.conversation.switches import Switches
 
-CHUNKING, DSN, SMTPUTF8 = b"chunking", b"dsn", b"smtputf8"  # the extensions that a site can turn on
+MOST_SECONDS = 2_000_000  # that can be waited for: poll(2) counts milliseconds in an int
+CHUNKING, DSN, SMTPUTF8 = b"chunking", b"dsn", b"smtputf8"
+EXTENSIONS = (CHUNKING, DSN, SMTPUTF8)  # that a site can turn on, in the order in which EHLO tells of them
 
 
 class ControlFault(Exception):

@@ -3,7 +3,7 @@
 import posix
 from time import time_ns
 
-from qmailfork.conversation.settings import CHUNKING, DSN, SMTPUTF8, ControlFault, Settings, Tls
+from qmailfork.conversation.settings import EXTENSIONS, MOST_SECONDS, ControlFault, Settings, Tls
 from qmailfork.programs import checkers, journal, queue
 from qmailfork.programs.peer import Peer
 from qmailfork.system import files
@@ -30,10 +30,8 @@ SWITCHES = frozenset((
 ))  # fmt: skip
 LISTS = (b"badhelo", b"badrcptto", b"recipients")  # spamcontrol's control files
 PATTERNS = (b"*", b"?", b"[", b"\\", b"\n!", b"\n~", b"+\n", b"-\n", b"=\n")  # what spamcontrol reads in badmailfrom
-EXTENSIONS = frozenset((CHUNKING, DSN, SMTPUTF8))
 NOTHING: frozenset[bytes] = frozenset()
 BLINDABLE = frozenset({b"starttls"})
-MOST_SECONDS = 2_000_000  # poll(2) counts milliseconds in an int
 
 
 def received() -> dict[bytes, bytes]:
@@ -207,9 +205,9 @@ def _extensions(environment: "Mapping[bytes, bytes]", complaints: list[bytes]) -
         return NOTHING
     said = environment[b"QMAILFORK_EXTENSIONS"]
     words = frozenset(said.lower().replace(b",", b" ").split())
-    if not words <= EXTENSIONS:
+    if not words.issubset(EXTENSIONS):
         complaints.append(b"QMAILFORK_EXTENSIONS=" + said)
-    return words & EXTENSIONS
+    return words.intersection(EXTENSIONS)
 
 
 def _wrap(settings: Settings, controls: Controls, environment: "Mapping[bytes, bytes]") -> None:

@@ -9,7 +9,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-NAMES = config.SWITCHES
 MOST = 1_000_000_000
 LONGEST_GREETING = 300  # seconds that a client waits for its greeting (RFC 5321 section 4.5.3.2.1)
 LONGEST_TARPIT = 999

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from qmailfork.conversation.settings import ControlFault, Settings
+from qmailfork.conversation.settings import MOST_SECONDS, ControlFault, Settings
 from qmailfork.programs import journal
 from qmailfork.system import config
 from tests.support import PYTHON, ROOT, QmailHome, run_session, smtpd
@@ -82,7 +82,7 @@ def test_more_rcpthosts_counts_only_beside_rcpthosts(home: QmailHome) -> None:
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("1", 1), ("0", 1), ("x", 1200), ("", 1200), ("30 s", 30), ("99999999999", config.MOST_SECONDS)],
+    [("1", 1), ("0", 1), ("x", 1200), ("", 1200), ("30 s", 30), ("99999999999", MOST_SECONDS)],
 )
 def test_timeoutsmtpd(home: QmailHome, text: str, seconds: int) -> None:
     home.control(timeoutsmtpd=text)
