@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 _TOLD = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGALRM)
 BREATH = 1.0  # seconds before a worker that died young is replaced, or one that could not be forked tried again
-UNBOOTED = 111
 
 
 class Listener:
@@ -93,7 +92,7 @@ class Listener:
             return
         if pid == 0:
             os.close(self._lifeline[1])
-            status = UNBOOTED
+            status = main.UNBOOTED
             try:
                 self._leave_metrics()
                 status = main.run(
@@ -159,9 +158,9 @@ class Listener:
     def _replace(self, row: int, pid: int, code: int, booted: bool, began: float) -> None:
         how = f"killed by signal {-code}" if code < 0 else f"exit status {code}"
         if not booted:
-            if code != UNBOOTED:  # else it has told why
+            if code != main.UNBOOTED:  # else it has told why
                 say(f"fatal: worker {pid} ended at its start ({how})")
-            self._status = UNBOOTED
+            self._status = main.UNBOOTED
             self._stop()
             return
         self._warn(f"worker {pid} ended ({how}), starting another")

@@ -13,14 +13,12 @@ from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from qmailfork.system import hosts
 from qmailfork.system.board import Board
 from qmailfork.system.tallies import BOUNDS, QUEUE, Program, Tallies
 
 SECONDS = 10  # that a reader may keep us waiting
 PAUSE = 0.2  # seconds before a reader is accepted whom there was no descriptor for
-
-# softlimit -m limits stacks too, and without this a thread's stack is as large as that limit
-threading.stack_size(1 << 20)
 
 
 class Counted(Collector):
@@ -112,6 +110,7 @@ class _Handler(simple_server.WSGIRequestHandler):
 
 def run(listening: list[socket.socket], board: Board, tallies: Tallies, parent: int) -> None:
     """Tell whoever asks, until the listener is gone (`parent` reads its end of a pipe)."""
+    threading.stack_size(hosts.STACK)
     registry = CollectorRegistry()
     registry.register(Counted(board, tallies))
     app = make_wsgi_app(registry)

@@ -50,7 +50,7 @@ def main() -> int:
         _send(replies.NO_CONTROLS, config.SECONDS)
         return 1
     settings = config.settings(controls, environment)
-    driver = Driver(environment, null, lambda event: log.write(LOG, style(number, event)))
+    driver = Driver(environment, null, log.writer(LOG, style, number))
     try:
         signals.signal(signals.SIGTERM, _terminate)
         ending = driver.drive(converse(settings, config.peer(environment)))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     Place = tuple[int, tuple[object, ...]]  # family and address
 
-STACK = 1 << 20  # octets: a thread's usual 8 MiB are more than a softlimit may leave
+STACK = 1 << 20  # octets: a thread's usual 8 MiB are more than a softlimit may leave, and under one it takes all
 
 
 def locate(host: bytes, port: int, deadline: float) -> "list[Place]":

@@ -3,6 +3,12 @@
 import posix
 import select
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from qmailfork.programs.journal import Event, Style
+
 
 def write(descriptor: int, line: bytes) -> None:
     """Write a line; a log that is gone does not stop the mail.
@@ -19,3 +25,8 @@ def write(descriptor: int, line: bytes) -> None:
                 poll.poll()
     except OSError:
         return
+
+
+def writer(descriptor: int, style: "Style", number: int) -> "Callable[[Event], None]":
+    """What writes events to `descriptor` in this `style`, for the session of this `number`."""
+    return lambda event: write(descriptor, style(number, event))

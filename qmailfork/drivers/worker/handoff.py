@@ -19,12 +19,10 @@ from qmailfork.drivers.worker.link import Link
 from qmailfork.drivers.worker.profile import Profiles
 from qmailfork.drivers.worker.room import Place, Room
 from qmailfork.drivers.worker.session import Session
-from qmailfork.programs.journal import Event
 from qmailfork.system import config, log
 
 ACCEPTED = b"A"
 PATIENCE = 10.0  # seconds for a parcel to arrive
-BREATH = 1.0  # seconds to wait where there are no descriptors left
 LONGEST = 1 << 22  # octets of an environment
 BLOCK = 65536
 _LENGTH = struct.Struct("!I")
@@ -66,7 +64,7 @@ class HandoffGate:
         except BlockingIOError:
             return
         except OSError as fault:
-            self._pause(fault)
+            self._room.pause(fault, self.shut)
             return
         pid, uid = peer_credentials(sock)
         if uid not in (0, posix.geteuid()):
@@ -75,13 +73,6 @@ class HandoffGate:
             return
         sock.setblocking(False)
         Handoff(self._room, self._profiles, sock, pid, self._room.enter()).await_parcel()
-
-    def _pause(self, fault: OSError) -> None:
-        """Out of descriptors or memory: leave who waits in the backlog for a moment."""
-        if not isinstance(fault, ConnectionError):
-            self._room.warn(f"unable to accept: {fault.strerror}")
-            self.shut()
-            self._reactor.loop.call_later(BREATH, self._room.on_change)
 
 
 class Handoff:
@@ -161,18 +152,14 @@ class Handoff:
             self._room.warn(f"hand-off refused: {fault}")
             self._give_up()
             return
-        style, number = profile.style, self._pid
-
-        def note(event: Event) -> None:
-            log.write(errors, style(number, event))
-
+        number = self._pid
         link = self._link = Link(
             source=source,
             sink=sink,
             errors=errors,
             home=self._home,
             environment=lambda: environment,
-            log=note,
+            log=log.writer(errors, profile.style, number),
             complain=lambda text: self._room.warn(f"session {number}: {text}"),
             ended=self._ended,
         )

@@ -10,14 +10,12 @@ from qmailfork.conversation.settings import ControlFault
 from qmailfork.drivers.worker.options import Options
 from qmailfork.drivers.worker.reactor import reactor
 from qmailfork.drivers.worker.worker import Sockets, Worker
+from qmailfork.system import hosts
 from qmailfork.system.board import Board
 
-UNBOOTED = 111
+UNBOOTED = 111  # the exit status of one that could not start, and has told why
 NEEDED = 16  # descriptors that a loop and the first session take
 RARELY = 50_000, 20, 50  # a session leaves no cycles behind, so there is little to collect
-
-# Names are looked up in threads; softlimit -m limits stacks, too, and a thread would take all that it allows
-threading.stack_size(1 << 20)
 
 
 def event_loop(kind: str) -> asyncio.AbstractEventLoop:
@@ -48,6 +46,7 @@ def _expect_descriptors(null: int) -> None:
 def run(listening: Sockets, board: Board, row: int, limit: int, options: Options, null: int, parent: int) -> int:
     """Serve until the listener says stop, or is gone (`parent` reads its end of a pipe): the exit status."""
     signal.signal(signal.SIGINT, lambda number, frame: None)  # the parent's affair; ignored, it would be so in programs
+    threading.stack_size(hosts.STACK)  # names are looked up in threads
     gc.freeze()
     gc.set_threshold(*RARELY)
     try:

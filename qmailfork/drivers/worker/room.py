@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from qmailfork.conversation.requests import Asking, Ending
 
 LOG = 2
+BREATH = 1.0  # seconds to wait where there are no descriptors left
 
 
 class Place:
@@ -84,6 +85,13 @@ class Room:
     def admits(self, place: Place, address: bytes) -> bool:
         """Whether the packed `address` may have the session at `place`, with those that it has in all workers."""
         return self.board.enter(self._row, place.slot, address, self.options.per_ip)
+
+    def pause(self, fault: OSError, shut: "Callable[[], None]") -> None:
+        """Out of descriptors or memory: `shut` the gate, and leave who waits in its backlog for a moment."""
+        if not isinstance(fault, ConnectionError):
+            self.warn(f"unable to accept: {fault.strerror}")
+            shut()
+            self.site.reactor.loop.call_later(BREATH, self.on_change)
 
     def status(self) -> bytes:
         """tcpserver's line about how full it is, over all workers."""

@@ -15,7 +15,6 @@ from qmailfork.drivers.worker.room import LOG, Place, Room
 from qmailfork.drivers.worker.session import CRASHED, Session
 from qmailfork.drivers.worker.tcpserver import Client
 from qmailfork.programs import events
-from qmailfork.programs.journal import Event
 from qmailfork.smtp import replies
 from qmailfork.system import log
 from qmailfork.system.tcprules import Rules
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from qmailfork.system.tcprules import Rule
 
 AT_ONCE = 16  # connections taken in one turn of the loop
-BREATH = 1.0  # seconds to wait where there are no descriptors left
 DENIED = 100  # tcpserver's status for a client that the rules refuse
 UNREADABLE = 1  # qmail-smtpd's where it cannot read its control files
 
@@ -97,16 +95,9 @@ class TcpGate:
             except BlockingIOError:
                 return
             except OSError as fault:
-                self._pause(fault)
+                self._room.pause(fault, self.shut)
                 return
             self._welcome(listening.family, descriptor, address)
-
-    def _pause(self, fault: OSError) -> None:
-        """Out of descriptors or memory: leave the clients in the backlog for a moment."""
-        if not isinstance(fault, ConnectionError):
-            self._room.warn(f"unable to accept: {fault.strerror}")
-            self.shut()
-            self._reactor.loop.call_later(BREATH, self._room.on_change)
 
     def _welcome(self, family: int, descriptor: int, address: tuple[str, int]) -> None:
         posix.set_blocking(descriptor, False)
@@ -217,7 +208,7 @@ class TcpGate:
         """The control files that the rule names cannot be read: what qmail-smtpd says then."""
         event = events.controls(str(fault).encode(errors="surrogateescape"))
         event.protocol, event.ip, event.host = b"ESMTP", guest.client.ip, guest.client.host or b"unknown"
-        write(LOG, self._profiles.style(rule.environment)(guest.place.number, event))
+        log.write(LOG, self._profiles.style(rule.environment)(guest.place.number, event))
         _try_send(guest.sock, replies.NO_CONTROLS)
         self._turn_away(guest, UNREADABLE)
 
@@ -230,18 +221,14 @@ class TcpGate:
         return self._profiles.under((rule, protocol), {b"SSL_PROTOCOL": protocol, **rule.environment})
 
     def _begin(self, guest: Guest, profile: Profile, home: int) -> None:
-        room, descriptor, style, number = self._room, guest.sock.detach(), profile.style, guest.place.number
-
-        def note(event: Event) -> None:
-            log.write(LOG, style(number, event))
-
+        room, descriptor, number = self._room, guest.sock.detach(), guest.place.number
         link = Link(
             source=descriptor,
             sink=descriptor,
             errors=LOG,
             home=home,
             environment=lambda: profile.environment(guest.client, guest.local),
-            log=note,
+            log=log.writer(LOG, profile.style, number),
             complain=lambda text: room.warn(f"session {number}: {text}"),
             ended=lambda session, status: self._ended(guest, session, status),
         )
