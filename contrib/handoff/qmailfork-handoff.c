@@ -7,9 +7,9 @@
  * it exits 111.
  *
  * What goes over the Unix socket: descriptors 0, 1 and 2, and those of ucspi-tls(2) where $SSLCTLFD, $SSLREADFD and
- * $SSLWRITEFD name them, four octets with the length of the rest (network order),
- * then the working directory and the environment, each string with its NUL. What comes back: 'A' once the session
- * is taken, and at its end one octet, the exit status.
+ * $SSLWRITEFD name them, four octets with the length of the rest (network order), then the working directory and the
+ * environment, each string with its NUL. What comes back: 'A' once the session is taken, and at its end one octet, the
+ * exit status.
  */
 #include <errno.h>
 #include <fcntl.h>

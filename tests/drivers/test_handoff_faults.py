@@ -5,7 +5,7 @@ import os
 import socket
 import struct
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,12 +30,12 @@ def gate(home: QmailHome, *options: str) -> Iterator[Path]:
         yield path
 
 
-def brought(path: Path, octets: bytes) -> bytes:
+def brought(path: Path, octets: bytes, descriptors: Sequence[int] = (0, 1, 2)) -> bytes:
     """What is answered to a client that sends these octets and descriptors of its own, before the end."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.settimeout(30)
         sock.connect(str(path))
-        socket.send_fds(sock, [octets], [0, 1, 2])
+        socket.send_fds(sock, [octets], descriptors)
         return sock.recv(1)
 
 
@@ -66,6 +66,15 @@ def test_a_variable_without_a_name_keeps_no_program_from_starting(home: QmailHom
             talk.client.send(line)
             talk.client.reply()
         assert talk.client.command("RCPT TO:<joe@joedomain.net>")[0].startswith(b"554 ")
+
+
+@pytest.mark.parametrize("descriptors", [(0, 1), (0, 1, 2, 2)], ids=["too-few", "half-of-ucspi-tls"])
+def test_what_has_not_its_descriptors_is_not_accepted(
+    descriptors: Sequence[int], home: QmailHome, program: Path
+) -> None:
+    with gate(home) as path:
+        assert brought(path, struct.pack("!I", 2) + b"/\0", descriptors) == b""
+        assert greeted(home, program, path)
 
 
 def test_a_parcel_that_never_comes_gives_its_place_back(home: QmailHome, program: Path) -> None:

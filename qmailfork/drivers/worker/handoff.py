@@ -1,10 +1,9 @@
 """Sessions that qmailfork-handoff brings: from tcpserver, sslserver or any other UCSPI server, each to a warm worker.
 
 On a Unix stream socket it sends its descriptors 0, 1 and 2, and those of ucspi-tls(2) where it has them (SSLCTLFD,
-SSLREADFD, SSLWRITEFD), with the length (four octets, network order) of what
-follows: its working directory and each variable of its environment, every one ended by NUL. We answer with ACCEPTED
-once we have it all, before the first octet to the client; until then it may still run its fallback. At the end we
-send the exit status in one octet.
+SSLREADFD, SSLWRITEFD), with the length (four octets, network order) of what follows: its working directory and each
+variable of its environment, every one ended by NUL. We answer with ACCEPTED once we have it all, before the first octet
+to the client; until then it may still run its fallback. At the end we send the exit status in one octet.
 """
 
 import array
@@ -25,7 +24,10 @@ ACCEPTED = b"A"
 PATIENCE = 10.0  # seconds for a parcel to arrive
 LONGEST = 1 << 22  # octets of an environment
 BLOCK = 65536
+MOST_DESCRIPTORS = 6
 _LENGTH = struct.Struct("!I")
+# FreeBSD's unix(4), which socket has no names for: a struct xucred is its version, the effective user id, and more
+_SOL_LOCAL, _LOCAL_PEERCRED, _XUCRED = 0, 1, 256
 
 
 class HandoffGate:
@@ -100,7 +102,7 @@ class Handoff:
     def _receive(self) -> None:
         rights = array.array("i")
         try:
-            data, ancillary, _, _ = self._sock.recvmsg(BLOCK, socket.CMSG_SPACE(6 * rights.itemsize))
+            data, ancillary, _, _ = self._sock.recvmsg(BLOCK, socket.CMSG_SPACE(MOST_DESCRIPTORS * rights.itemsize))
         except BlockingIOError:
             return
         except OSError:
@@ -116,7 +118,9 @@ class Handoff:
 
     def _judge(self, ended: bool) -> None:
         """Begin where the parcel is whole; give up where it never will be."""
-        whole = _LENGTH.size + _LENGTH.unpack(self._parcel[: _LENGTH.size])[0] if len(self._parcel) >= 4 else LONGEST
+        whole = LONGEST
+        if len(self._parcel) >= _LENGTH.size:
+            whole = _LENGTH.size + _LENGTH.unpack_from(self._parcel)[0]
         if ended or whole > LONGEST + _LENGTH.size:
             self._give_up()
         elif len(self._parcel) >= whole:
@@ -142,12 +146,10 @@ class Handoff:
             home = os.path.join(fields[0], config.home(environment))
             profile = self._profiles.of(environment)
             self._home = posix.open(home, posix.O_RDONLY | posix.O_CLOEXEC)
-            source, sink, errors, *ucspi = self._descriptors
+            source, sink, errors, ucspi = _sorted(self._descriptors)
             self._sock.send(ACCEPTED)
             posix.set_blocking(source, False)
             posix.set_blocking(sink, False)
-            if ucspi:
-                control, reading, writing = ucspi
         except (ControlFault, OSError, ValueError, IndexError) as fault:
             self._room.warn(f"hand-off refused: {fault}")
             self._give_up()
@@ -163,8 +165,7 @@ class Handoff:
             complain=lambda text: self._room.warn(f"session {number}: {text}"),
             ended=self._ended,
         )
-        if ucspi:
-            link.ucspi = control, reading, writing
+        link.ucspi = ucspi
         conversation = self._room.counted(converse(profile.settings, config.peer(environment)))
         self._session = Session(self._room.site, link, conversation)
         self._room.sessions.add(self._session)
@@ -189,11 +190,19 @@ class Handoff:
         self._session = self._link = None  # they know us, too
 
 
+def _sorted(descriptors: list[int]) -> tuple[int, int, int, tuple[int, int, int] | None]:
+    """Those that a session has for its client and its log, and those of ucspi-tls(2), if any. Raises ValueError."""
+    source, sink, errors, *ucspi = descriptors
+    if not ucspi:
+        return source, sink, errors, None
+    control, reading, writing = ucspi
+    return source, sink, errors, (control, reading, writing)
+
+
 def peer_credentials(sock: socket.socket) -> tuple[int, int]:
     """The process id (0 where the system does not tell) and user id at the other end of a Unix socket."""
     if hasattr(socket, "SO_PEERCRED"):
         pid, uid, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
         return pid, uid
-    # FreeBSD's struct xucred (unix(4)): its version, then the effective user id
-    _, uid = struct.unpack_from("II", sock.getsockopt(0, 1, 256))
+    _, uid = struct.unpack_from("II", sock.getsockopt(_SOL_LOCAL, _LOCAL_PEERCRED, _XUCRED))
     return 0, uid
