@@ -22,6 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from qmailfork.conversation.authentication import Auth
     from qmailfork.conversation.requests import Asking
 
 REQUIRETLS = b"REQUIRETLS"
@@ -60,7 +61,7 @@ def _obey(child: Child, line: bytes) -> "Asking[bytes]":
         yield from session.say(3, b"not handed on: ", dialogue.tellable(session, verb))
         return replies.UNIMPLEMENTED
     step = STEPS[session.state].get(verb, session.state)
-    if verb == AUTH and not (session.settings.auth and session.settings.auth.mechanisms):
+    if verb == AUTH and not _own_auth(session):
         step = session.state  # when there may be one of its own is the child's to say
     if isinstance(step, bytes):
         yield from dialogue.refused(session, line, step)
@@ -77,6 +78,12 @@ def _obey(child: Child, line: bytes) -> "Asking[bytes]":
 
 def _passes(session: Session, verb: bytes) -> bool:
     return verb in session.settings.blind or (verb == STARTTLS and session.settings.tls is not None)
+
+
+def _own_auth(session: Session) -> "Auth | None":
+    """How clients log in here; None where that is the wrapped smtpd's affair."""
+    auth = session.settings.auth
+    return auth if auth and auth.mechanisms else None
 
 
 def _pass(child: Child, verb: bytes, argument: bytes) -> "Asking[bytes]":
@@ -114,8 +121,8 @@ def _with_ours(session: Session, reply: bytes) -> "Asking[bytes]":
         from qmailfork.conversation import relaytls  # noqa: PLC0415  # likewise
 
         reply = yield from relaytls.offer(session, session.settings.tls, reply)
-    auth = session.settings.auth
-    if auth and auth.mechanisms:
+    auth = _own_auth(session)
+    if auth:
         from qmailfork.conversation import relaylogin  # noqa: PLC0415  # few wrap an smtpd without AUTH
 
         return relaylogin.offer(session, auth, reply)
@@ -212,7 +219,10 @@ def _quit(child: Child, verb: bytes, argument: bytes) -> "Asking[bytes]":
 def _login(child: Child, verb: bytes, argument: bytes) -> "Asking[bytes]":
     from qmailfork.conversation import relaylogin  # noqa: PLC0415  # few log in
 
-    return (yield from relaylogin.accept(child, command(verb, argument), argument))
+    auth = _own_auth(child.session)
+    if auth:
+        return (yield from relaylogin.accept(child, auth, argument))
+    return (yield from relaylogin.hand_on(child, command(verb, argument)))
 
 
 def _start_tls(child: Child, verb: bytes, argument: bytes) -> "Asking[bytes]":

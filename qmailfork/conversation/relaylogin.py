@@ -23,23 +23,19 @@ def offer(session: Session, auth: Auth, reply: bytes) -> bytes:
     return replies.lines(b"250", (first, *kept, *authentication.offered(session, auth)))
 
 
-def accept(child: "Child", line: bytes, argument: bytes) -> "Asking[bytes]":
-    """The reply to AUTH, to us or to the wrapped smtpd. Raises as authentication.accept; Lost, Closed."""
-    auth = child.session.settings.auth
-    if auth and auth.mechanisms:
-        return (yield from _here(child, auth, argument))
-    return (yield from _there(child, line))
-
-
-def _here(child: "Child", auth: Auth, argument: bytes) -> "Asking[bytes]":
+def accept(child: "Child", auth: Auth, argument: bytes) -> "Asking[bytes]":
+    """The reply to an AUTH of ours. Raises as authentication.accept; Lost, Closed."""
     reply = yield from authentication.accept(child.session, auth, argument)
     if replies.is_positive(reply):
         yield from child.again()
     return reply
 
 
-def _there(child: "Child", line: bytes) -> "Asking[bytes]":
-    """The dialogue is between client and child, and nothing of it is kept or logged."""
+def hand_on(child: "Child", line: bytes) -> "Asking[bytes]":
+    """The wrapped smtpd's reply to AUTH, which is the command `line`. Raises Gone, Late; Lost, Closed.
+
+    The dialogue is between client and child, and nothing of it is kept or logged.
+    """
     session = child.session
     reply = yield from child.ask(line)
     while reply.startswith(client.LOGIN):
