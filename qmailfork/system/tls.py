@@ -115,6 +115,16 @@ _made: dict[tuple[bytes | bool | None, ...], _Made] = {}
 
 def context(tls: Tls) -> ssl.SSLContext:
     """The context for `tls`, made anew where one of its files has changed. Raises Unusable."""
+    return _good(tls).context
+
+
+def good_until(tls: Tls) -> float:
+    """Until when its certificate is good, in Unix seconds. Raises Unusable."""
+    return _good(tls).ends
+
+
+def _good(tls: Tls) -> _Made:
+    """What is made for `tls`, whose certificate is good now. Raises Unusable."""
     files = (tls.certificate, tls.key, tls.dh, tls.ca)
     key = (*files, tls.ciphers, tls.demands_client)
     stamps = tuple(_stamp(path) for path in files)
@@ -125,13 +135,7 @@ def context(tls: Tls) -> ssl.SSLContext:
     if not made.begins <= now <= made.ends:
         name = tls.certificate.decode(errors="surrogateescape")
         raise Unusable(f"{name}: the certificate {'has expired' if now > made.ends else 'is not valid yet'}")
-    return made.context
-
-
-def good_until(tls: Tls) -> float:
-    """Until when its certificate is good, in Unix seconds. Raises Unusable."""
-    found = context(tls)
-    return next(made.ends for made in _made.values() if made.context is found)
+    return made
 
 
 def _make(tls: Tls, stamps: tuple[Stamp, ...]) -> _Made:
