@@ -4,6 +4,12 @@ import posix
 
 from qmailfork.conversation.settings import ControlFault
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from os import stat_result
+
+    Version = tuple[int, int, int, int]
+
 _BLANKS = b" \t\n"
 
 
@@ -34,6 +40,11 @@ def unreadable(path: bytes, fault: OSError | ValueError) -> ControlFault:
     """`path` cannot be read because of `fault`, in one line."""
     why = getattr(fault, "strerror", None) or fault
     return ControlFault(f"{path.decode(errors='surrogateescape')}: {why}")
+
+
+def version(stat: "stat_result") -> "Version":
+    """What tells one version of a file from another: device, inode, time of change in nanoseconds, octets."""
+    return stat.st_dev, stat.st_ino, stat.st_mtime_ns, stat.st_size
 
 
 def first_line(path: bytes) -> bytes | None:

@@ -46,10 +46,9 @@ class Databases:
         """The value under `key` in the cdb at `path`, None where it has none. Raises ControlFault."""
         where = path if path.startswith(b"/") else self._home + b"/" + path
         try:
-            stat = posix.stat(where)
+            seen = files.version(posix.stat(where))
         except (OSError, ValueError) as fault:  # or a NUL in the path
             raise files.unreadable(where, fault) from None
-        seen = stat.st_dev, stat.st_ino, stat.st_mtime_ns, stat.st_size
         known, database = self._opened.get(path, (None, None))
         if database is None or known != seen:
             database = Database(where)

@@ -64,12 +64,11 @@ class Rules:
     @staticmethod
     def _version(path: bytes) -> object:
         try:
-            stat = posix.stat(path)
+            return files.version(posix.stat(path))
         except FileNotFoundError:
             return None
         except OSError as fault:
             raise files.unreadable(path, fault) from None
-        return stat.st_dev, stat.st_ino, stat.st_mtime_ns, stat.st_size
 
     def decide(self, ip: bytes, host: bytes | None, info: bytes | None) -> Rule:
         """The rule for a client; `host` and `info` None where they are not known. Raises ControlFault."""

@@ -6,7 +6,7 @@ import ssl
 import time
 
 from qmailfork.conversation.settings import Tls
-from qmailfork.system import certificates
+from qmailfork.system import certificates, files
 from qmailfork.system.certificates import Unusable
 from qmailfork.system.dn import subject
 
@@ -14,7 +14,11 @@ RECORD = 16384  # octets of the longest record (RFC 8446 section 5.1)
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20"  # TLS 1.2; those of 1.3 are OpenSSL's own
 _NO_CHECK_TIME = 0x200000  # OpenSSL's X509_V_FLAG_NO_CHECK_TIME, which ssl has no name for
 
-Stamp = tuple[int, int, int] | None
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from qmailfork.system.files import Version
+
+    Stamp = Version | None
 
 
 class Failed(Exception):
@@ -103,7 +107,7 @@ class _Made:
 
     __slots__ = ("begins", "context", "ends", "stamps")
 
-    def __init__(self, context: ssl.SSLContext, stamps: tuple[Stamp, ...], begins: float, ends: float) -> None:
+    def __init__(self, context: ssl.SSLContext, stamps: "tuple[Stamp, ...]", begins: float, ends: float) -> None:
         self.context = context
         self.stamps = stamps
         self.begins = begins
@@ -125,9 +129,9 @@ def good_until(tls: Tls) -> float:
 
 def _good(tls: Tls) -> _Made:
     """What is made for `tls`, whose certificate is good now. Raises Unusable."""
-    files = (tls.certificate, tls.key, tls.dh, tls.ca)
-    key = (*files, tls.ciphers, tls.demands_client)
-    stamps = tuple(_stamp(path) for path in files)
+    paths = (tls.certificate, tls.key, tls.dh, tls.ca)
+    key = (*paths, tls.ciphers, tls.demands_client)
+    stamps = tuple(_stamp(path) for path in paths)
     made = _made.get(key)
     if made is None or made.stamps != stamps:
         made = _made[key] = _make(tls, stamps)
@@ -138,7 +142,7 @@ def _good(tls: Tls) -> _Made:
     return made
 
 
-def _make(tls: Tls, stamps: tuple[Stamp, ...]) -> _Made:
+def _make(tls: Tls, stamps: "tuple[Stamp, ...]") -> _Made:
     reason = certificates.fault(tls.certificate, tls.key)
     if reason:
         raise Unusable(reason.decode(errors="surrogateescape"))
@@ -224,11 +228,10 @@ def _choose(client: ssl.SSLObject, name: str | None, tls: Tls) -> None:
         return  # the usual one serves better than none
 
 
-def _stamp(path: bytes | None) -> Stamp:
+def _stamp(path: bytes | None) -> "Stamp":
     if path is None:
         return None
     try:
-        found = posix.stat(path)
+        return files.version(posix.stat(path))
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_size, found.st_ino

@@ -10,7 +10,7 @@ from time import monotonic, time
 from qmailfork.drivers.worker.children import Output, Reaper
 from qmailfork.drivers.worker.reactor import Reactor
 from qmailfork.programs.outcome import EXPIRED, UNSTARTED, Outcome
-from qmailfork.system import children, config, preload, signals, spawn
+from qmailfork.system import children, config, files, preload, signals, spawn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from qmailfork.conversation.requests import RunWarm
+    from qmailfork.system.files import Version
 
     Done = Callable[[Outcome], None]
     Fence = tuple[bytes, ...]
-    Stamp = tuple[int, int, int]
 
 CHANNEL = 3  # the process's descriptor of its socket
 PATIENCE = 1.0  # seconds for the process to end a fork whose time is over
@@ -64,7 +64,7 @@ class Preloads:
             server.retire()
 
 
-def stamp_of(path: bytes) -> "Stamp | None":
+def stamp_of(path: bytes) -> "Version | None":
     """What tells one version of a file from another; None where it cannot be executed, or is no file."""
     try:
         found = posix.stat(path)
@@ -72,7 +72,7 @@ def stamp_of(path: bytes) -> "Stamp | None":
         return None
     if not stat.S_ISREG(found.st_mode) or not posix.access(path, posix.X_OK):
         return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
+    return files.version(found)
 
 
 class Server:
@@ -88,7 +88,7 @@ class Server:
     )  # fmt: skip
 
     def __init__(
-        self, reactor: Reactor, reaper: Reaper, null: int, path: bytes, fence: "Fence", stamp: "Stamp"
+        self, reactor: Reactor, reaper: Reaper, null: int, path: bytes, fence: "Fence", stamp: "Version"
     ) -> None:
         self._reactor = reactor
         self.stamp = stamp
