@@ -9,12 +9,12 @@ from qmailfork.conversation import requests
 from qmailfork.conversation.conduct import converse
 from qmailfork.conversation.requests import Ending, Opened
 from qmailfork.conversation.settings import ControlFault
-from qmailfork.programs import events, queue
+from qmailfork.programs import events
 from qmailfork.programs.journal import Event
 from qmailfork.programs.outcome import UNSTARTED, Outcome
 from qmailfork.smtp import replies
-from qmailfork.system import children, config, log, signals, spawn
-from qmailfork.system.queue import A_WHILE, PATIENCE, Handover
+from qmailfork.system import children, config, log, queue, signals, spawn
+from qmailfork.system.queue import Handover
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -237,7 +237,7 @@ class Driver:
             environment = spawn.merged(self._environment, request.environment)
             self._wrapped = Wrapped(request.argv, environment, self._errors)
         except OSError as fault:
-            return b"%b: %b" % (request.argv[0], (fault.strerror or "").encode())
+            return spawn.reason(request.argv[0], fault)
         return None
 
     def _tell(self, request: requests.Tell) -> bool:
@@ -260,35 +260,24 @@ class Driver:
             environment = spawn.merged(self._environment, request.environment)
             self._queue = Handover(request.program, environment, self._errors)
         except OSError as fault:
-            return b"%b: %b" % (request.program, (fault.strerror or "").encode())
+            return spawn.reason(request.program, fault)
         return Opened(self._queue.pid, gmtime())
 
     def _write(self, request: requests.Write) -> None:
         if self._queue:
-            _put(self._queue, self._queue.message, request.piece)
+            queue.give(self._queue, self._queue.message, request.piece)
 
     def _finish(self, request: requests.Finish) -> tuple[Outcome, bool]:
         handover = self._queue
         assert handover
         signals.pthread_sigmask(signals.SIG_BLOCK, TERM)
-        posix.close(handover.end_message())
-        _put(handover, handover.envelope, request.envelope)
-        posix.close(handover.end_envelope())
-        outcome = handover.unstarted or children.outcome(
-            handover.pid, handover.words, None, queue.LONGEST_ERROR, handover.began
-        )
-        if handover.said:
-            outcome.output = (handover.said + outcome.output)[: queue.LONGEST_ERROR]
+        outcome = queue.finish(handover, request.envelope)
         self._close_queue()
         return outcome, not handover.broken
 
     def _abandon(self, request: requests.Abandon) -> None:
-        handover = self._queue
-        assert handover
-        posix.close(handover.end_message())
-        posix.close(handover.end_envelope())
-        if handover.pid:
-            children.outcome(handover.pid, handover.words, PATIENCE, queue.LONGEST_ERROR, monotonic())
+        assert self._queue
+        queue.abandon(self._queue)
         self._close_queue()
 
     def _close_queue(self) -> None:
@@ -299,27 +288,11 @@ class Driver:
             self._queue = None
 
 
-def _put(handover: Handover, descriptor: int, data: bytes) -> None:
-    """Give a queue program `data`, as long as it takes it."""
-    rest = handover.put(descriptor, memoryview(data))
-    while rest:
-        if not _ready(descriptor, select.POLLOUT, A_WHILE):
-            handover.look_after()
-        rest = handover.put(descriptor, rest)
-
-
-def _ready(descriptor: int, event: int, seconds: float) -> bool:
-    """Wait for `event`; False where it does not come within `seconds`."""
-    poll = select.poll()
-    poll.register(descriptor, event)
-    return bool(children.found(poll, seconds))
-
-
 def _send(reply: bytes, seconds: float) -> bool:
     """Send `reply` to the client; False where it is gone or does not read for `seconds`."""
     try:
         while reply:
-            if not _ready(OUT, select.POLLOUT, seconds):
+            if not children.ready(OUT, select.POLLOUT, seconds):
                 return False
             reply = reply[posix.write(OUT, reply[:AT_ONCE]) :]
     except OSError:
@@ -329,7 +302,7 @@ def _send(reply: bytes, seconds: float) -> bool:
 
 def _receive(most: int, seconds: float) -> bytes | None:
     """What the client sends: b"" where it is gone, None where nothing comes for `seconds`."""
-    if not _ready(IN, select.POLLIN, seconds):
+    if not children.ready(IN, select.POLLIN, seconds):
         return None
     try:
         return posix.read(IN, most)

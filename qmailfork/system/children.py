@@ -21,6 +21,14 @@ def found(poll: select.poll, seconds: float) -> list[tuple[int, int]]:
     return ready
 
 
+def ready(descriptor: int, events: int, seconds: float) -> int:
+    """Which of `events` (poll(2)) come to `descriptor` within `seconds`, 0 for none."""
+    poll = select.poll()
+    poll.register(descriptor, events)
+    came = found(poll, seconds)
+    return came[0][1] if came else 0
+
+
 class Watch:
     """A descriptor that turns readable when the child `pid` may have ended: a pidfd, or else a pipe that SIGCHLD
     writes to. It is -1, and the child has to be looked after, where none can be had.

@@ -1,15 +1,17 @@
 """The hand-over to a queue program (qmail-queue(8)): message on its descriptor 0, envelope on 1, its words for exit
-code 82 from its 6 (notqmail) or 4 (the custom-error patch). How to wait is the driver's.
+code 82 from its 6 (notqmail) or 4 (the custom-error patch).
+
+A Handover never waits; give(), finish() and abandon() do, for a driver that may block.
 """
 
 import errno
 import posix
+import select
 from time import monotonic
 
 from qmailfork.programs.outcome import UNSTARTED, Outcome
 from qmailfork.programs.queue import LONGEST_ERROR
-from qmailfork.system import spawn
-from qmailfork.system.children import BLOCK
+from qmailfork.system import children, spawn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,8 +66,7 @@ class Handover:
         except OSError as fault:
             if fault.errno in _NO_ROOM:
                 raise
-            reason = b"%b: %b" % (program, (fault.strerror or "").encode())
-            self.unstarted = Outcome(UNSTARTED, fault.errno or 0, reason)
+            self.unstarted = Outcome(UNSTARTED, fault.errno or 0, spawn.reason(program, fault))
 
     def put(self, descriptor: int, rest: memoryview) -> memoryview:
         """Write as much of `rest` as it takes now: what is left, nothing where nobody reads any more."""
@@ -83,7 +84,7 @@ class Handover:
     def drain(self) -> None:
         """Take what the program wrote for exit code 82 into `said`, lest it waits for a reader."""
         try:
-            while block := posix.read(self.words, BLOCK):
+            while block := posix.read(self.words, children.BLOCK):
                 self.said = (self.said + block)[:LONGEST_ERROR]
         except OSError:
             return
@@ -109,3 +110,31 @@ class Handover:
         ends = [end for end in (self.message, self.envelope, self.words) if end >= 0]
         self.message = self.envelope = self.words = -1
         return ends
+
+
+def give(handover: Handover, descriptor: int, data: bytes) -> None:
+    """Give the program `data`, as long as it takes it."""
+    rest = handover.put(descriptor, memoryview(data))
+    while rest:
+        if not children.ready(descriptor, select.POLLOUT, A_WHILE):
+            handover.look_after()
+        rest = handover.put(descriptor, rest)
+
+
+def finish(handover: Handover, envelope: bytes) -> Outcome:
+    """The message is whole: give the program the `envelope`, and say how it ended."""
+    posix.close(handover.end_message())
+    give(handover, handover.envelope, envelope)
+    posix.close(handover.end_envelope())
+    outcome = handover.unstarted or children.outcome(handover.pid, handover.words, None, LONGEST_ERROR, handover.began)
+    if handover.said:
+        outcome.output = (handover.said + outcome.output)[:LONGEST_ERROR]
+    return outcome
+
+
+def abandon(handover: Handover) -> None:
+    """Let the program see an end without envelope, and wait for its own; it is killed where that does not come."""
+    posix.close(handover.end_message())
+    posix.close(handover.end_envelope())
+    if handover.pid:
+        children.outcome(handover.pid, handover.words, PATIENCE, LONGEST_ERROR, monotonic())

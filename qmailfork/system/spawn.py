@@ -108,6 +108,11 @@ def capture(
     return pid, ours
 
 
+def reason(program: bytes, fault: OSError) -> bytes:
+    """Why `program` was not started, in one line."""
+    return b"%b: %b" % (program, (fault.strerror or "").encode())
+
+
 def located(program: bytes, environment: "Mapping[bytes, bytes]") -> bytes:
     """The path of a program to be wrapped, as execvp(3) finds it, good in any directory; itself where it finds none."""
     if b"/" in program:

@@ -38,7 +38,7 @@ class Wrapped:
         rest = memoryview(octets)
         while rest:
             listening = select.POLLIN if len(self._heard) < MOST_HEARD else 0
-            ready = self._wait(listening | select.POLLOUT, seconds)
+            ready = children.ready(self._ours.fileno(), listening | select.POLLOUT, seconds)
             try:
                 if ready & select.POLLIN and listening and not self._take():
                     return False
@@ -55,16 +55,10 @@ class Wrapped:
         self._heard += block
         return block
 
-    def _wait(self, events: int, seconds: float) -> int:
-        poll = select.poll()
-        poll.register(self._ours.fileno(), events)
-        ready = children.found(poll, seconds)
-        return ready[0][1] if ready else 0
-
     def hear(self, seconds: float) -> bytes | None:
         """What it says next; b"" where it is gone, None where it says nothing for `seconds`."""
         if not self._heard:
-            if not self._wait(select.POLLIN, seconds):
+            if not children.ready(self._ours.fileno(), select.POLLIN, seconds):
                 return None
             try:
                 self._take()

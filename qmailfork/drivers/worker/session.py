@@ -188,7 +188,7 @@ class Session:
             environment = spawn.merged(self._environment(), request.environment)
             handover = Handover(request.program, environment, self._link.errors)
         except OSError as fault:
-            return b"%b: %b" % (request.program, (fault.strerror or "").encode())
+            return spawn.reason(request.program, fault)
         self._queue = Queue(self._site.reactor, self._site.reaper, handover)
         return Opened(handover.pid, gmtime())
 
@@ -224,7 +224,7 @@ class Session:
             environment, errors = spawn.merged(self._environment(), request.environment), self._link.errors
             self._child = Wrapped(self._site.reactor, self._site.reaper, request.argv, environment, errors)
         except OSError as fault:
-            return b"%b: %b" % (request.argv[0], (fault.strerror or "").encode())
+            return spawn.reason(request.argv[0], fault)
         return None
 
     def _tell(self, request: requests.Tell) -> object:
