@@ -6,11 +6,11 @@ from time import gmtime
 
 from qmailfork.conversation import requests
 from qmailfork.conversation.requests import Ending, Opened
+from qmailfork.drivers.worker.child import Child
 from qmailfork.drivers.worker.children import Run
 from qmailfork.drivers.worker.client import NEVER, Client
 from qmailfork.drivers.worker.link import Link, Site
 from qmailfork.drivers.worker.queue import Queue
-from qmailfork.drivers.worker.wrapped import Wrapped
 from qmailfork.programs.outcome import UNSTARTED, Outcome
 from qmailfork.system import spawn
 from qmailfork.system.queue import Handover
@@ -32,8 +32,7 @@ class Session:
     """The driver of one conversation with its `client`."""
 
     __slots__ = (
-        "_child", "_conversation", "_deadline", "_gone", "_idle", "_in_tunnel", "_link", "_queue", "_secure",
-        "_settling", "_site", "_variables", "client",
+        "_child", "_conversation", "_gone", "_idle", "_link", "_queue", "_secure", "_site", "_variables", "client",
     )  # fmt: skip
 
     def __init__(self, site: Site, link: Link, conversation: "Asking[Ending]") -> None:
@@ -45,11 +44,8 @@ class Session:
         self._queue: Queue | None = None
         self._secure: Secure | None = None
         self._variables: dict[bytes, bytes] | None = None
-        self._child: Wrapped | None = None
+        self._child: Child | None = None
         self._idle: Idle | None = None
-        self._in_tunnel = False
-        self._settling = False  # the child has heard the end of a message
-        self._deadline = NEVER
 
     def resume(self, answer: object) -> None:
         """Go on with the `answer` to the last request, up to the next one that takes time."""
@@ -130,22 +126,19 @@ class Session:
     @property
     def deadline(self) -> float:
         """When the client's patience, or ours, ends."""
-        return min(self.client.deadline, self._deadline)
+        return min(self.client.deadline, self._child.deadline) if self._child else self.client.deadline
 
     def expire(self) -> None:
         """The deadline is over, or the listener's patience: that does not count while a message is the child's."""
-        if self._settling and self._site.now < self._deadline < NEVER:
-            return
-        self._deadline = NEVER
+        child = self._child
+        if child:
+            if child.is_settling():
+                return
+            child.deadline = NEVER
         if self._idle:
             self._idle.wake()
-        if self.client.expire():
-            return
-        if self._in_tunnel:
-            self._in_tunnel = False
-            self.resume(None)
-        elif self._child:
-            self._child.expire()
+        if not self.client.expire() and child:
+            child.expire()
 
     # the programs
 
@@ -221,50 +214,28 @@ class Session:
             self._child.leave()
             self._child = None
         try:
-            environment, errors = spawn.merged(self._environment(), request.environment), self._link.errors
-            self._child = Wrapped(self._site.reactor, self._site.reaper, request.argv, environment, errors)
+            environment = spawn.merged(self._environment(), request.environment)
+            self._child = Child(self, self._site, self._link, request, environment)
         except OSError as fault:
             return spawn.reason(request.argv[0], fault)
         return None
 
     def _tell(self, request: requests.Tell) -> object:
         assert self._child
-        self._settling = request.last
-        took = self._child.tell(request.octets, self._resume_in_time)
-        return self._later(request.seconds) if took is None else took
+        took = self._child.tell(request)
+        return LATER if took is None else took
 
     def _hear(self, request: requests.Hear) -> object:
         assert self._child
         if not request.seconds:
             return self._child.overhear()
-        heard = self._child.hear(self._resume_in_time)
-        return self._later(request.seconds) if heard is None else heard
-
-    def _later(self, seconds: float) -> object:
-        self._deadline = self._site.now + seconds
-        return LATER
-
-    def _resume_in_time(self, answer: object) -> None:
-        self._deadline = NEVER
-        self.resume(answer)
+        heard = self._child.hear(request)
+        return LATER if heard is None else heard
 
     def _tunnel(self, request: requests.Tunnel) -> object:
-        self.client.seconds = request.seconds
-        self.client.send(request.reply, self._join)
-        return LATER
-
-    def _join(self, sent: bool) -> None:
         assert self._child
-        if not sent:
-            self._site.reactor.loop.call_soon(self.resume, None)
-            return
-        self._in_tunnel = True
-        self.client.stay()
-        self._child.tunnel(self._link.source, self._link.sink, self.client.stay, self._leave_tunnel)
-
-    def _leave_tunnel(self) -> None:
-        self.client.deadline = NEVER
-        self.resume(None)
+        self._child.tunnel(request)
+        return LATER
 
     def tend(self) -> None:
         """What has to be looked after from time to time."""
@@ -288,12 +259,11 @@ class Session:
         self.client.send(reply, part)
 
     def _close(self, status: int) -> None:
-        self._deadline = NEVER
         if self._queue:
             self._queue.close()
         if self._child:
             self._child.leave()
-        self._idle = self._secure = None  # they know the session, too
+        self._child = self._idle = self._secure = None  # they know the session, too
         self.client.close()
         self._link.ended(self, status)
 
