@@ -9,8 +9,8 @@ from pathlib import Path
 
 import click
 
-from qmailfork.cli import finding, screens, surroundings, words
-from qmailfork.cli.checks import controls, lists, maildir, metrics, owner, rules, unit, variables
+from qmailfork.cli import finding, surroundings, words
+from qmailfork.cli.checks import controls, lists, maildir, metrics, owner, rules, switches, unit, variables
 from qmailfork.cli.checks.directory import LEAST_MEMORY, Service
 from qmailfork.cli.checks.started import Unreadable
 from qmailfork.cli.finding import ERROR, WARNING, Finding
@@ -128,7 +128,7 @@ def findings(environment: dict[bytes, bytes], wrapped: Sequence[str] = (), runs:
     yield from controls.domains(known)
     yield from controls.certificate(settings, time.time())
     yield from _checkers(known, environment, runs)
-    yield from screens.findings(known, environment)
+    yield from switches.findings(known, environment)
     if settings.auth and settings.auth.program:
         yield from lists.program("QMAILFORK_CHECKPASSWORD", settings.auth.program[0])
     if not wrapped:
