@@ -4,12 +4,10 @@ import os
 import shutil
 import stat
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from qmailfork.report.summary import Summary
+from qmailfork.report.summary import Summary
 
-    Draw = Callable[["Summary"], bytes]
+Draw = Callable[[Summary], bytes]
 
 
 class Impossible(Exception):
@@ -26,7 +24,7 @@ class Drawing:
         self._draw = _drawer(option)
         self._put(b"")
 
-    def write(self, summary: "Summary") -> None:
+    def write(self, summary: Summary) -> None:
         """Draw the `summary`, and let it take its place. Raises Impossible."""
         self._put(self._draw(summary))
 
@@ -41,7 +39,7 @@ class Drawing:
             raise Impossible(f"{self._option}: {self._path}: {fault.strerror}") from None
 
 
-def _drawer(option: str) -> "Draw":
+def _drawer(option: str) -> Draw:
     load, library = _DRAWERS[option]
     try:
         return load()
@@ -50,19 +48,19 @@ def _drawer(option: str) -> "Draw":
         raise Impossible(words) from None
 
 
-def _page() -> "Draw":
+def _page() -> Draw:
     from qmailfork.report.page import page  # noqa: PLC0415  # what it needs is an extra
 
     return lambda summary: page(summary).encode()
 
 
-def _picture() -> "Draw":
+def _picture() -> Draw:
     from qmailfork.report.picture import png  # noqa: PLC0415  # likewise
 
     return png
 
 
-_DRAWERS: dict[str, tuple[Callable[[], "Draw"], str]] = {
+_DRAWERS: dict[str, tuple[Callable[[], Draw], str]] = {
     "--html": (_page, "jinja2"),
     "--png": (_picture, "matplotlib"),
 }

@@ -8,19 +8,19 @@ from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import click
 
 from qmailfork.cli import surroundings, trial, window, words
+from qmailfork.cli.replays import pool, stopping
+from qmailfork.cli.replays.comparison import Comparison, Stale
+from qmailfork.cli.replays.past import Entry, Past
 from qmailfork.conversation.settings import ControlFault
 from qmailfork.logs import files
+from qmailfork.logs.reader import Reader
+from qmailfork.report.counters import Top
 from qmailfork.system import config, envdir
-
-if TYPE_CHECKING:
-    from qmailfork.cli.replays.comparison import Comparison
-    from qmailfork.cli.replays.past import Entry, Past
-    from qmailfork.report.counters import Top
 
 CHANGED, UNREADABLE, INTERRUPTED = 1, 111, 130
 UNTRIED = click.Path(readable=False)  # what cannot be read is no wrong option
@@ -99,12 +99,8 @@ def _unreadable(sentence: str) -> NoReturn:
 
 def _replayed(
     logs: tuple[str, ...], environment: dict[bytes, bytes], given: dict[str, Any]
-) -> "tuple[Comparison, Past, list[str]]":
-    from qmailfork.cli.replays import comparison  # noqa: PLC0415  # other commands shall not wait for it
-    from qmailfork.cli.replays.past import Past  # noqa: PLC0415
-    from qmailfork.logs.reader import Reader  # noqa: PLC0415
-
-    told = comparison.Comparison(given["sample"], _name(logs, environment, given))
+) -> tuple[Comparison, Past, list[str]]:
+    told = Comparison(given["sample"], _name(logs, environment, given))
     try:
         if given["state"]:
             told.load(given["state"])
@@ -112,7 +108,7 @@ def _replayed(
         past = Past(reader, config.received())
         total = _total(logs, given)
         _compare(told, _rest(told, past), environment, given, total)
-    except (files.Unreadable, comparison.Stale) as fault:
+    except (files.Unreadable, Stale) as fault:
         _unreadable(str(fault))
     except OSError as fault:
         _unreadable(f"{fault.filename or 'replay'}: {fault.strerror}")
@@ -130,18 +126,13 @@ def _name(logs: tuple[str, ...], environment: dict[bytes, bytes], given: dict[st
 
 def _total(logs: tuple[str, ...], given: dict[str, Any]) -> int | None:
     """How many there are, where somebody looks on and the log can be read twice."""
-    from qmailfork.cli.replays.past import Past  # noqa: PLC0415
-    from qmailfork.logs.reader import Reader  # noqa: PLC0415
-
     if not sys.stderr.isatty() or files.STDIN in logs:
         return None
     return sum(1 for _ in Past(Reader(logs, given["since"], given["until"]), config.received()))
 
 
-def _rest(told: "Comparison", past: "Past") -> "Iterator[Entry]":
+def _rest(told: Comparison, past: Past) -> Iterator[Entry]:
     """The entries that were not done before. Raises Stale where those are not in the log."""
-    from qmailfork.cli.replays.comparison import Stale  # noqa: PLC0415
-
     entries, done, last = iter(past), told.done, told.last
     before = None
     for before in islice(entries, done):  # noqa: B007  # the last one is what counts
@@ -152,11 +143,9 @@ def _rest(told: "Comparison", past: "Past") -> "Iterator[Entry]":
 
 
 def _compare(
-    told: "Comparison", entries: "Iterable[Entry]", environment: dict[bytes, bytes], given: dict[str, Any],
+    told: Comparison, entries: Iterable[Entry], environment: dict[bytes, bytes], given: dict[str, Any],
     total: int | None,
 ) -> None:  # fmt: skip
-    from qmailfork.cli.replays import pool, stopping  # noqa: PLC0415
-
     bench = trial.Bench(None, environment, None)
     with stopping.heeded(), _bar(total, told.done) as bar:
         for batch in pool.asked(bench, environment, entries, given["jobs"]):
@@ -176,7 +165,7 @@ def _bar(total: int | None, done: int) -> Any:
     return bar
 
 
-def _as_json(told: "Comparison", past: "Past", top: int) -> dict[str, Any]:
+def _as_json(told: Comparison, past: Past, top: int) -> dict[str, Any]:
     return {
         "recipients": told.done, "same": told.same, "not_asked": told.not_asked, "own_rules": past.own,
         "unusable": past.unusable, **_row(told.changed),
@@ -190,15 +179,15 @@ def _row(row: list[int]) -> dict[str, int]:
     return dict(zip(("let_in", "refused", "deferred"), row, strict=True))
 
 
-def _rows(top: "Top", most: int) -> list[dict[str, Any]]:
+def _rows(top: Top, most: int) -> list[dict[str, Any]]:
     return [{"name": words.shown(name), **_row(row)} for name, row in top.ordered()[:most]]
 
 
-def _counts(top: "Top", most: int) -> list[dict[str, Any]]:
+def _counts(top: Top, most: int) -> list[dict[str, Any]]:
     return [{"name": words.shown(name), "times": sum(row)} for name, row in top.ordered()[:most]]
 
 
-def _show(told: "Comparison", past: "Past", top: int) -> None:
+def _show(told: Comparison, past: Past, top: int) -> None:
     let_in, refused, deferred = told.changed
     click.echo(f"{told.done} recipients replayed, {told.same} as before.")
     click.echo(f"Now let in: {let_in}, refused: {refused}, deferred: {deferred}.")

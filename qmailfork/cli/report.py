@@ -5,17 +5,19 @@ import gc
 import json
 import os
 import sys
-from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
 
 import click
 
 from qmailfork.cli import drawn, surroundings, window
 from qmailfork.logs import files
-
-if TYPE_CHECKING:
-    from qmailfork.logs.reader import Counts
-    from qmailfork.report.tally import Tally
+from qmailfork.logs.ahead import WORTH, Ahead
+from qmailfork.logs.reader import Counts, Reader
+from qmailfork.report import summary
+from qmailfork.report.summary import Summary
+from qmailfork.report.tally import Tally
 
 INCOMPLETE, WRONG, UNREADABLE = 1, 2, 111
 
@@ -34,8 +36,6 @@ def report(logs: tuple[str, ...], as_json: bool, **given: Any) -> None:
 
     Exit status: 0; 1, a log could not be read, or not whole; 2, a wrong option; 111, nothing could be read.
     """
-    from qmailfork.report import summary  # noqa: PLC0415  # other commands shall not wait for it
-
     try:
         wanted = (("--html", given["page"]), ("--png", given["picture"]))
         drawings = [drawn.Drawing(option, path) for option, path in wanted if path]
@@ -61,11 +61,7 @@ def _end(faults: list[str], status: int) -> NoReturn:
     sys.exit(status)
 
 
-def _counted(logs: tuple[str, ...], given: dict[str, Any]) -> "tuple[Tally, Counts]":
-    from qmailfork.logs.ahead import WORTH, Ahead  # noqa: PLC0415
-    from qmailfork.logs.reader import Reader  # noqa: PLC0415
-    from qmailfork.report.tally import Tally  # noqa: PLC0415
-
+def _counted(logs: tuple[str, ...], given: dict[str, Any]) -> tuple[Tally, Counts]:
     if not logs and (sys.stdin is None or sys.stdin.isatty()):
         raise click.UsageError("name a log, or - for standard input")
     tally = Tally(surroundings.environment(given["env_dir"], given["pairs"]))
@@ -77,7 +73,7 @@ def _counted(logs: tuple[str, ...], given: dict[str, Any]) -> "tuple[Tally, Coun
     gc.disable()  # events come by the million, and none of them is a cycle
     add = tally.add
     try:
-        with progress(Ahead(reader) if beside else reader) as told:
+        with _progress(Ahead(reader) if beside else reader) as told:
             for when, number, event in told:
                 add(when, number, event)
     except files.Unreadable as fault:
@@ -85,30 +81,19 @@ def _counted(logs: tuple[str, ...], given: dict[str, Any]) -> "tuple[Tally, Coun
     return tally, reader.counts
 
 
-def progress(reader: Any) -> Any:
+@contextmanager
+def _progress(reader: Reader | Ahead) -> Iterator[Reader | Ahead]:
     """The `reader` behind a bar on standard error, where that is a terminal and the size is known."""
     if not reader.size or not sys.stderr.isatty():
-        return nullcontext(reader)
-    bar = click.progressbar(length=reader.size, label="reading", file=sys.stderr, update_min_steps=1 << 20)
-    reader.progress = bar.update
-    return _Behind(bar, reader)
+        yield reader
+        return
+    with click.progressbar(length=reader.size, label="reading", file=sys.stderr, update_min_steps=1 << 20) as bar:
+        reader.progress = bar.update
+        yield reader
 
 
-class _Behind:
-    def __init__(self, bar: Any, reader: Any) -> None:
-        self._bar = bar
-        self._reader = reader
-
-    def __enter__(self) -> Any:
-        self._bar.__enter__()
-        return self._reader
-
-    def __exit__(self, *fault: Any) -> None:
-        self._bar.__exit__(*fault)
-
-
-def _show(told: Any, width: int | None) -> None:
-    from qmailfork.report import terminal  # noqa: PLC0415
+def _show(told: Summary, width: int | None) -> None:
+    from qmailfork.report import terminal  # noqa: PLC0415  # --json, --html and --png do without its library
 
     try:
         terminal.show(told, sys.stdout, width)
