@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from qmailfork.cli import records, surroundings, words
+from qmailfork.cli import faults, records, surroundings, words
 from qmailfork.cli.surroundings import text
 from qmailfork.conversation.conduct import converse
 from qmailfork.conversation.requests import Consult, Hear, Lookup, Start, Tell
@@ -26,7 +26,6 @@ from qmailfork.programs.outcome import ANSWERED, EXITED, Outcome
 from qmailfork.smtp import replies
 from qmailfork.system import config, spawn, tcprules
 
-UNREADABLE = 111  # as the server's own end where it cannot read what it goes by
 WHOLE = 4 * 1024  # characters of an address and the verb before it, however much of it is escaped
 MESSAGE = b"Subject: explain\r\n\r\nexplain\r\n"
 DECIDES = {
@@ -94,8 +93,7 @@ def explain(as_json: bool, record: tuple[str, ...], **given: Any) -> None:
     try:
         told = Explained(environment, given)
     except (ControlFault, OSError) as fault:
-        click.echo(f"qmailfork explain: {surroundings.said(fault)}", err=True)
-        sys.exit(UNREADABLE)
+        faults.end("explain", [surroundings.said(fault)], faults.UNREADABLE)
     if as_json:
         click.echo(json.dumps(told.as_json()))
     else:

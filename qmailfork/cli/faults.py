@@ -1,8 +1,14 @@
-"""The one line that ends a command, and its exit code."""
+"""What ends a command that cannot go on, in one line each, and its exit code."""
 
-from typing import IO, Any
+import sys
+from collections.abc import Iterable
+from typing import IO, Any, NoReturn
 
 import click
+
+from qmailfork.cli import words
+
+UNREADABLE = 111  # what a command goes by, or a log, cannot be read; the server ends so, too
 
 
 class Fatal(click.ClickException):
@@ -21,6 +27,23 @@ class Usage(Fatal):
 
     exit_code = 100
     kind = "usage"
+
+
+class Refusal(click.ClickException):
+    """Nothing was written, for this reason."""
+
+    exit_code = 2
+
+    def format_message(self) -> str:
+        """In one line that a terminal can show."""
+        return words.shown(self.message.encode("utf-8", "surrogateescape"), 1000)
+
+
+def end(command: str, faults: Iterable[str], status: int) -> NoReturn:
+    """Say the `faults` that `command` has met, each in a line on standard error, and end with this exit `status`."""
+    for fault in faults:
+        click.echo(f"qmailfork {command}: {fault}", err=True)
+    sys.exit(status)
 
 
 class Strict(click.Command):

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import click
 
 from qmailfork.cli import words
+from qmailfork.cli.faults import Refusal
 from qmailfork.cli.finding import wrapped
 from qmailfork.cli.migration import runscript, spamdyke, spp, tcprules, written
 from qmailfork.cli.migration.plan import ABSENT, Plan
@@ -16,23 +17,13 @@ from qmailfork.cli.migration.sources import Unreadable
 from qmailfork.cli.services import written as disk
 from qmailfork.cli.services.settings import File
 
-INCOMPLETE, WRONG = 1, 2
+INCOMPLETE = 1
 SOURCES: dict[str, Callable[[Plan, str], None]] = {  # in the order in which they are read
     "rules": tcprules.read,
     "spamdyke": spamdyke.read,
     "run": runscript.read,
     "spp": spp.read,
 }
-
-
-class Refusal(click.ClickException):
-    """Nothing was written, for this reason."""
-
-    exit_code = WRONG
-
-    def format_message(self) -> str:
-        """In one line that a terminal can show."""
-        return words.shown(self.message.encode("utf-8", "surrogateescape"), 1000)
 
 
 @click.command()

@@ -10,13 +10,12 @@ from typing import Any
 
 import click
 
-from qmailfork.cli import words
+from qmailfork.cli import faults, window, words
 from qmailfork.logs import files, stamps
 from qmailfork.programs.decision import ALPHABET
 
 _ID = re.compile(f"[{ALPHABET.decode()}]{{4}}-[{ALPHABET.decode()}]{{4}}(-[1-9][0-9]{{0,6}})?")
 _ENDS = {"exit": "exit {}", "signal": "killed by signal {}", "errno": "could not be started (errno {})", "answer": "{}"}
-UNREADABLE = 111
 
 
 def explain(name: str, logs: tuple[str, ...], as_json: bool) -> None:
@@ -24,13 +23,10 @@ def explain(name: str, logs: tuple[str, ...], as_json: bool) -> None:
     name = name.lower()
     if not _ID.fullmatch(name):
         raise click.UsageError(f"{words.shown(os.fsencode(name))} is no name of a decision, such as k3m9-x2qp-1")
-    if not logs and (sys.stdin is None or sys.stdin.isatty()):
-        raise click.UsageError("name a log: a directory of multilog, a file, or - for standard input")
     try:
-        found = list(records(name, logs or (files.STDIN,)))
+        found = list(records(name, window.logs(logs)))
     except files.Unreadable as fault:
-        click.echo(f"qmailfork explain: {fault}", err=True)
-        sys.exit(UNREADABLE)
+        faults.end("explain", [str(fault)], faults.UNREADABLE)
     if not found:
         click.echo(f"{name} is not there; records are in logs of QMAILFORK_LOG=json alone", err=True)
         sys.exit(1)

@@ -8,11 +8,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
 from qmailfork.cli import surroundings, trial, window, words
+from qmailfork.cli.faults import UNREADABLE, end
 from qmailfork.cli.replays import pool, stopping
 from qmailfork.cli.replays.comparison import Comparison, Stale
 from qmailfork.cli.replays.past import Entry, Past
@@ -22,7 +23,7 @@ from qmailfork.logs.reader import Reader
 from qmailfork.report.counters import Top
 from qmailfork.system import config, envdir
 
-CHANGED, UNREADABLE, INTERRUPTED = 1, 111, 130
+CHANGED, INTERRUPTED = 1, 130
 UNTRIED = click.Path(readable=False)  # what cannot be read is no wrong option
 LISTS = (b"SMTPEXTFORK", b"SMTPEXTFORKR")
 
@@ -56,9 +57,7 @@ def replay(logs: tuple[str, ...], as_json: bool, **given: Any) -> None:
         click.echo(json.dumps(_as_json(told, past, given["top"])))
     else:
         _show(told, past, given["top"])
-    for fault in faults:
-        click.echo(f"qmailfork replay: {fault}", err=True)
-    sys.exit(UNREADABLE if faults else CHANGED if any(told.changed) else 0)
+    end("replay", faults, UNREADABLE if faults else CHANGED if any(told.changed) else 0)
 
 
 def _environment(path: str) -> dict[bytes, bytes]:
@@ -69,7 +68,7 @@ def _environment(path: str) -> dict[bytes, bytes]:
     try:
         new = envdir.read(os.fsencode(path)) if os.path.isdir(path) else _lines(path)
     except (ControlFault, OSError) as fault:
-        _unreadable(f"{path}: {fault.strerror}" if isinstance(fault, OSError) else str(fault))
+        end("replay", [f"{path}: {fault.strerror}" if isinstance(fault, OSError) else str(fault)], UNREADABLE)
     if not any(name in new for name in LISTS):
         surroundings.fail("--env", f"{path} sets neither SMTPEXTFORK nor SMTPEXTFORKR")
     for name, value in new.items():
@@ -87,14 +86,9 @@ def _lines(path: str) -> dict[bytes, bytes | None]:
         if not line.strip() or line.startswith(b"#"):
             continue
         if not equals or not name.strip() or b"\0" in line:
-            _unreadable(f"{path}, line {number}: not NAME=value")
+            end("replay", [f"{path}, line {number}: not NAME=value"], UNREADABLE)
         variables[name.strip()] = value.rstrip(b" \t\r")
     return variables
-
-
-def _unreadable(sentence: str) -> NoReturn:
-    click.echo(f"qmailfork replay: {sentence}", err=True)
-    sys.exit(UNREADABLE)
 
 
 def _replayed(
@@ -109,12 +103,11 @@ def _replayed(
         total = _total(logs, given)
         _compare(told, _rest(told, past), environment, given, total)
     except (files.Unreadable, Stale) as fault:
-        _unreadable(str(fault))
+        end("replay", [str(fault)], UNREADABLE)
     except OSError as fault:
-        _unreadable(f"{fault.filename or 'replay'}: {fault.strerror}")
+        end("replay", [f"{fault.filename or 'replay'}: {fault.strerror}"], UNREADABLE)
     except KeyboardInterrupt:
-        click.echo(f"qmailfork replay: broken off after {told.done} recipients", err=True)
-        sys.exit(INTERRUPTED)
+        end("replay", [f"broken off after {told.done} recipients"], INTERRUPTED)
     return told, past, reader.counts.faults
 
 

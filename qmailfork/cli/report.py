@@ -7,11 +7,11 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
-from qmailfork.cli import drawn, surroundings, window
+from qmailfork.cli import drawn, faults, surroundings, window
 from qmailfork.logs import files
 from qmailfork.logs.ahead import WORTH, Ahead
 from qmailfork.logs.reader import Counts, Reader
@@ -19,7 +19,7 @@ from qmailfork.report import summary
 from qmailfork.report.summary import Summary
 from qmailfork.report.tally import Tally
 
-INCOMPLETE, WRONG, UNREADABLE = 1, 2, 111
+INCOMPLETE, WRONG = 1, 2
 
 
 @click.command()
@@ -42,33 +42,26 @@ def report(logs: tuple[str, ...], as_json: bool, **given: Any) -> None:
         tally, counts = _counted(logs, given)
         told = summary.of(tally, counts, given["top"])
         if told.faults and not told.lines["lines"]:
-            _end(told.faults, UNREADABLE)
+            faults.end("report", told.faults, faults.UNREADABLE)
         for drawing in drawings:
             drawing.write(told)
     except drawn.Impossible as why:
-        _end([str(why)], WRONG)
+        faults.end("report", [str(why)], WRONG)
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(told)))
     elif not drawings:
         _show(told, given["width"])
     if told.faults:
-        _end(told.faults, INCOMPLETE)
-
-
-def _end(faults: list[str], status: int) -> NoReturn:
-    for fault in faults:
-        click.echo(f"qmailfork report: {fault}", err=True)
-    sys.exit(status)
+        faults.end("report", told.faults, INCOMPLETE)
 
 
 def _counted(logs: tuple[str, ...], given: dict[str, Any]) -> tuple[Tally, Counts]:
-    if not logs and (sys.stdin is None or sys.stdin.isatty()):
-        raise click.UsageError("name a log, or - for standard input")
+    logs = window.logs(logs)
     tally = Tally(surroundings.environment(given["env_dir"], given["pairs"]))
     try:
-        reader = Reader(logs or (files.STDIN,), given["since"], given["until"])
+        reader = Reader(logs, given["since"], given["until"])
     except files.Unreadable as fault:
-        _end([str(fault)], UNREADABLE)
+        faults.end("report", [str(fault)], faults.UNREADABLE)
     beside = reader.size > WORTH and (os.cpu_count() or 1) > 1
     gc.disable()  # events come by the million, and none of them is a cycle
     add = tally.add

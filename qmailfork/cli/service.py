@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from qmailfork.cli.check import of_directory, tell
+from qmailfork.cli.faults import Refusal
 from qmailfork.cli.services import rcscript, scripts, steps, units, written
 from qmailfork.cli.services.plan import HANDOFF, KINDS, LISTENER, SMTP, SMTPS, STDIO, SUBMISSION, Plan
 from qmailfork.cli.services.settings import File
@@ -83,12 +84,6 @@ def service(directory: str, checks: bool, as_json: bool, yes: bool, overwrite: b
     absent = steps.missing(plan)
     _tell(plan, names, absent, steps.following(plan, _compile(plan)), as_json)
     sys.exit(INCOMPLETE if absent else 0)
-
-
-class Refusal(click.ClickException):
-    """Nothing was written, for this reason."""
-
-    exit_code = 2
 
 
 def _kept(files: dict[str, File], asks: bool, overwrite: bool) -> set[str]:

@@ -1,6 +1,7 @@
-"""Times as an operator gives them: --since and --until."""
+"""Which logs an operator means, and what of them: LOG..., --since and --until."""
 
 import re
+import sys
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -8,9 +9,18 @@ from typing import Any, TypeVar
 
 import click
 
+from qmailfork.logs import files
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 _AGO = re.compile(r"(\d{1,5})([smhdw])(?: ago)?")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+def logs(given: tuple[str, ...]) -> tuple[str, ...]:
+    """The logs to read: those `given`, else standard input. Raises click.UsageError where none can come from there."""
+    if not given and (sys.stdin is None or sys.stdin.isatty()):
+        raise click.UsageError("name a log: a directory of multilog's or the like, a file, or - for standard input")
+    return given or (files.STDIN,)
 
 
 def moment(text: str) -> int:
