@@ -6,6 +6,8 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from qmailfork.system import sockets
+
 SECONDS = 5.0
 INFINITE = float("inf")
 
@@ -102,12 +104,13 @@ class _Connection(http.client.HTTPConnection):
 
 def connection(address: str) -> http.client.HTTPConnection:
     """HTTP at `address`: unix:PATH, a PATH with a slash in it, or HOST:PORT. Raises Unread."""
-    if address.startswith("unix:") or "/" in address:
-        return _Connection(address.removeprefix("unix:"))
-    host, colon, port = address.rpartition(":")
-    if not colon or not host or not port.isdigit():
-        raise Unread(f"{address}: neither unix:PATH nor HOST:PORT")
-    return http.client.HTTPConnection(host.removeprefix("[").removesuffix("]"), int(port), timeout=SECONDS)
+    if "/" in address and not address.startswith("unix:"):
+        address = f"unix:{address}"
+    try:
+        path, host, port = sockets.place(address)
+    except sockets.BindFault as fault:
+        raise Unread(str(fault)) from None
+    return _Connection(path) if path else http.client.HTTPConnection(host, int(port), timeout=SECONDS)
 
 
 def read(address: str) -> Counted:

@@ -21,8 +21,6 @@ from qmailfork.system.tcprules import Rules
 
 METRICS_BACKLOG = 10
 SETTINGS = {"allow_interspersed_args": False, "max_content_width": 100}
-
-
 MOST_ID = (1 << 32) - 2  # the one above it stands for none (setuid(2))
 
 
@@ -164,8 +162,7 @@ def measure(address: str | None) -> list[socket.socket]:
     """The sockets of --metrics; none where it was not given. Raises sockets.BindFault, Fatal."""
     if address is None:
         return []
-    if metering.is_missing():
-        raise Fatal(f"--metrics: {metering.PACKAGE} is not installed; the extra qmailfork[metrics] brings it")
+    metering.expect("--metrics")
     return sockets.listen_at(address, METRICS_BACKLOG)
 
 

@@ -1,6 +1,5 @@
 """`qmailfork top`: what a listener does, live in the terminal."""
 
-import importlib.util
 import json
 import signal
 import sys
@@ -8,9 +7,8 @@ import threading
 
 import click
 
+from qmailfork.cli import metering
 from qmailfork.cli.faults import Fatal, Strict
-
-NEEDED = ("prometheus_client", "rich")
 
 
 @click.command(cls=Strict)
@@ -27,9 +25,7 @@ def top(address: str, once: bool, as_json: bool, every: float) -> None:
 
     Exit status: 0; 100, wrong usage; 111, the listener does not tell.
     """
-    missing = [name.replace("_", "-") for name in NEEDED if importlib.util.find_spec(name) is None]
-    if missing:
-        raise Fatal(f"top: {' and '.join(missing)} not installed; the extra qmailfork[metrics] brings it")
+    metering.expect("top")
     from qmailfork.cli.counted import Unread, read  # noqa: PLC0415  # what it needs is an extra
 
     if not (once or as_json or sys.stdout.isatty()):
@@ -45,10 +41,10 @@ def top(address: str, once: bool, as_json: bool, every: float) -> None:
 
 def _show(address: str, once: bool, every: float) -> None:
     """Print it once, or until Ctrl-C. Raises Unread."""
-    from rich.console import Console  # noqa: PLC0415  # likewise
+    from rich.console import Console  # noqa: PLC0415  # --json does without it
     from rich.live import Live  # noqa: PLC0415
 
-    from qmailfork.cli.counted import read  # noqa: PLC0415
+    from qmailfork.cli.counted import read  # noqa: PLC0415  # as above
     from qmailfork.cli.screen import screen  # noqa: PLC0415
 
     console, now = Console(highlight=False), read(address)

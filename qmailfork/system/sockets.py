@@ -48,13 +48,19 @@ def place(address: str) -> tuple[str, str, str]:
     host = host.removeprefix("[").removesuffix("]")
     if not colon or not host or not port.isdecimal() or not port.isascii():
         raise BindFault(f"{address}: neither unix:PATH nor HOST:PORT")
+    _expect_port(host, port)
     return "", host, port
+
+
+def _expect_port(host: str, port: str) -> None:
+    """Raises BindFault for a number that is no port's: the C library would take the rest of a division."""
+    if port.isdigit() and int(port) > MOST_PORT:
+        raise BindFault(f"{host} {port}: no such port")
 
 
 def resolved(host: str, port: str) -> list[Resolved]:
     """What to bind for `host` and `port`. Raises BindFault."""
-    if port.isdigit() and int(port) > MOST_PORT:  # the C library would take the rest of a division
-        raise BindFault(f"{host} {port}: no such port")
+    _expect_port(host, port)
     try:
         known = socket.getaddrinfo(
             "0.0.0.0" if host == "0" else host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

@@ -45,7 +45,7 @@ def test_a_log_compressed_by_zstd(libraries: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("top", "unix:/absent"), "top: prometheus-client not installed; the extra qmailfork[metrics] brings it"),
+        (("top", "unix:/absent"), "top: prometheus-client is not installed; the extra qmailfork[metrics] brings it"),
         (
             ("listen", "--metrics", "unix:metrics", *TCP),
             "--metrics: prometheus-client is not installed; the extra qmailfork[metrics] brings it",

@@ -91,6 +91,8 @@ def test_without_a_terminal_it_says_what_to_do(home: QmailHome) -> None:
     [
         ("unix:/absent", "/absent: No such file or directory"),
         ("nowhere", "nowhere: neither unix:PATH nor HOST:PORT"),
+        ("unix:", "unix:: neither unix:PATH nor HOST:PORT"),
+        ("127.0.0.1:65561", "127.0.0.1 65561: no such port"),  # 25, to the C library
     ],
 )
 def test_nobody_there(where: str, why: str) -> None:
