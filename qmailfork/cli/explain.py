@@ -5,7 +5,6 @@ import json
 import os
 import shlex
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -13,7 +12,7 @@ from typing import Any
 
 import click
 
-from qmailfork.cli import faults, records, surroundings, words
+from qmailfork.cli import compiling, faults, records, surroundings, words
 from qmailfork.cli.surroundings import text
 from qmailfork.conversation.conduct import converse
 from qmailfork.conversation.requests import Consult, Hear, Lookup, Start, Tell
@@ -177,16 +176,14 @@ class Explained:
 
 def _compiled(source: bytes) -> bytes:
     """The rules of `source` in a cdb, made by tcprules itself. Raises ControlFault, OSError, click.UsageError."""
-    program = shutil.which("tcprules")
-    if program is None:
-        surroundings.fail("--rules", "tcprules is not in PATH")
     directory = tempfile.mkdtemp()
     click.get_current_context().call_on_close(lambda: shutil.rmtree(directory))
     path = f"{directory}/cdb"
-    with open(source, "rb") as rules:
-        done = subprocess.run([program, path, f"{path}.tmp"], stdin=rules, stderr=subprocess.PIPE, check=False)
-    if done.returncode:
-        raise ControlFault(f"{words.shown(source)}: {words.shown(done.stderr.strip())}")
+    said = compiling.compiled(os.fsdecode(source), path)
+    if said is None:
+        surroundings.fail("--rules", "tcprules is not in PATH")
+    if said:
+        raise ControlFault(f"{words.shown(source)}: {said}")
     return os.fsencode(path)
 
 

@@ -4,13 +4,13 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 import textwrap
 from typing import Any
 
 import click
 
+from qmailfork.cli import compiling
 from qmailfork.cli.check import of_directory, tell
 from qmailfork.cli.faults import Refusal
 from qmailfork.cli.services import rcscript, scripts, steps, units, written
@@ -205,14 +205,9 @@ def _programs() -> list[str]:
 
 
 def _compile(plan: Plan) -> bool:
-    """Compile the rules where tcprules is there."""
-    tcprules = shutil.which("tcprules")
-    if tcprules is None:
-        return False
-    with open(f"{plan.directory}/tcp.smtp", "rb") as source:
-        argv = [tcprules, "tcp.smtp.cdb", "tcp.smtp.tmp"]
-        done = subprocess.run(argv, stdin=source, cwd=plan.directory, capture_output=True, check=False)
-    return done.returncode == 0
+    """Compile the rules where tcprules is there: whether that was done."""
+    source = f"{plan.directory}/tcp.smtp"
+    return compiling.compiled(source, f"{source}.cdb") == ""
 
 
 def _tell(plan: Plan, names: list[str], absent: dict[str, str], commands: list[str], as_json: bool) -> None:

@@ -1,12 +1,10 @@
 """tcprules' source and its cdb: one of the other, and no rule that lets everyone relay."""
 
 import os
-import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 
-from qmailfork.cli import words
+from qmailfork.cli import compiling
 from qmailfork.cli.checks import controls
 from qmailfork.cli.finding import ERROR, WARNING, Finding
 from qmailfork.conversation.settings import ControlFault
@@ -41,13 +39,9 @@ def _written(source: str) -> Iterator[Finding]:
 
 def _same(source: str, cdb: str) -> bool:
     """Whether tcprules makes this cdb of this source; taken for granted where there is no tcprules."""
-    program = shutil.which("tcprules")
-    if program is None:
-        return True
-    with tempfile.TemporaryDirectory() as place, open(source, "rb") as text:
+    with tempfile.TemporaryDirectory() as place:
         made = f"{place}/cdb"
-        done = subprocess.run([program, made, f"{made}.tmp"], stdin=text, capture_output=True, check=False)
-        return done.returncode != 0 or _octets(made) == _octets(cdb)
+        return compiling.compiled(source, made) != "" or _octets(made) == _octets(cdb)
 
 
 def _octets(path: str) -> bytes:
@@ -69,15 +63,13 @@ def parsed(source: str, cdb: str) -> tuple[Rules, list[Finding]]:
 
 def _refused(source: str) -> Iterator[Finding]:
     """What tcprules says of the source."""
-    program = shutil.which("tcprules")
-    if program is None or not os.path.exists(source):
+    if not os.path.exists(source):
         return
-    with tempfile.TemporaryDirectory() as place, open(source, "rb") as text:
-        argv = [program, f"{place}/cdb", f"{place}/tmp"]
-        done = subprocess.run(argv, stdin=text, capture_output=True, check=False)
-    if done.returncode:
-        said = words.shown(done.stderr.strip()).removeprefix("tcprules: fatal: ")
-        yield Finding(ERROR, source, said, "the next change cannot be compiled", "see tcprules(1)")
+    with tempfile.TemporaryDirectory() as place:
+        said = compiling.compiled(source, f"{place}/cdb")
+    if said:
+        what, why = said.removeprefix("tcprules: fatal: "), "the next change cannot be compiled"
+        yield Finding(ERROR, source, what, why, "see tcprules(1)")
 
 
 def relaying(source: str, rules: Rules) -> Iterator[Finding]:
