@@ -32,7 +32,7 @@ class Residents:
             how, code, answer = ANSWERED, 0, self._answer(address, question, end, began + seconds)
         except TimeoutError:
             how, code, answer = EXPIRED, 0, b""
-        except _Unreachable as fault:
+        except Unreachable as fault:
             how, code, answer = UNSTARTED, fault.code, b""
         except OSError:
             how, code, answer = BROKEN, 0, b""
@@ -78,26 +78,29 @@ class Residents:
         return answer
 
 
-class _Unreachable(Exception):
-    def __init__(self, code: int) -> None:
-        self.code = code
+class Unreachable(Exception):
+    """Nobody listens; `code` is the errno or getaddrinfo(3)'s, the text says it in words."""
+
+    def __init__(self, fault: OSError) -> None:
+        super().__init__(fault.strerror or str(fault))
+        self.code = fault.errno or 0
 
 
 def connect(address: "Address", deadline: float) -> "_socket.socket":
-    """A connection to `address`, wherever that is first reached. Raises TimeoutError, _Unreachable."""
-    code = 0
+    """A connection to `address`, wherever that is first reached. Raises TimeoutError, Unreachable."""
+    fault = OSError()
     for family, target in _places(address, deadline):
         try:
             return _reach(family, target, deadline)
         except TimeoutError:
             raise
-        except OSError as fault:
-            code = fault.errno or 0
-    raise _Unreachable(code)
+        except OSError as there:
+            fault = there
+    raise Unreachable(fault)
 
 
 def _places(address: "Address", deadline: float) -> "list[tuple[int, Any]]":
-    """Families and addresses as socket calls take them. Raises TimeoutError, _Unreachable."""
+    """Families and addresses as socket calls take them, one at least. Raises TimeoutError, Unreachable."""
     if isinstance(address, bytes):
         return [(_socket.AF_UNIX, address)]
     from qmailfork.system import hosts  # noqa: PLC0415  # most are on a Unix socket
@@ -107,7 +110,7 @@ def _places(address: "Address", deadline: float) -> "list[tuple[int, Any]]":
     except TimeoutError:
         raise
     except OSError as fault:
-        raise _Unreachable(fault.errno or 0) from None
+        raise Unreachable(fault) from None
 
 
 def _reach(family: int, target: "Any", deadline: float) -> "_socket.socket":

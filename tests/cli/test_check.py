@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import socket
 import subprocess
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from tests.support import ROOT, QmailHome, qmailfork
 from tests.ucspi import tcprules
 
 LOGIN = {"SMTPAUTH": "", "QMAILFORK_AUTHINPLAIN": "1", "QMAILFORK_CHECKPASSWORD": "/absent x"}
+FAMILY = (socket.AF_INET, socket.AF_INET6)
 GOOD = {"SMTPEXTFORK": "fakes/exit 0", "SMTPEXTFORKFAIL": "defer"}
 
 
@@ -113,6 +115,14 @@ def test_it_knows_the_variables_of_the_manual() -> None:
     told = re.findall(r"^\.It Ev (.*)$", manual, re.MULTILINE)
     listed += [name for line in told for name in line.split(" , ") if not re.search("[0-9]{3}", name)]
     assert set(listed) - {name.decode() for name in known.ours()} == {"LC_CTYPE"}
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_a_resident_checker_is_called_as_the_server_does(host: str, home: QmailHome) -> None:
+    with socket.create_server(("::1" if ":" in host else "127.0.0.1", 0), family=FAMILY[":" in host]) as listening:
+        entry = f"policy:inet:{host}:{listening.getsockname()[1]}"
+        done = call(home, SMTPEXTFORK=entry, SMTPEXTFORKFAIL="defer")
+    assert (done.stdout, done.returncode) == ("nothing found\n", 0)
 
 
 def test_words_of_smtp_are_no_variables() -> None:

@@ -2,8 +2,8 @@
 
 import difflib
 import os
-import socket
 from collections.abc import Iterator
+from time import monotonic
 
 from qmailfork.cli import trial, words
 from qmailfork.cli.envelopes import Case
@@ -11,9 +11,11 @@ from qmailfork.cli.finding import ERROR, WARNING, Finding
 from qmailfork.conversation.settings import Settings
 from qmailfork.programs import checkers, verdict
 from qmailfork.programs.outcome import ANSWERED, EXITED
+from qmailfork.system.residents import Unreachable, connect
 
 LISTS = ("SMTPEXTFORK", "SMTPEXTFORKR")
 FENCE = "SMTPEXTFORKFENCE"
+PATIENCE = 5.0  # seconds for a resident checker to take a connection
 
 
 def entries(name: str, settings: Settings) -> Iterator[Finding]:
@@ -51,13 +53,10 @@ def _started(name: str, entry: verdict.Checker) -> Iterator[Finding]:
 
 def _resident(name: str, entry: verdict.Checker) -> Iterator[Finding]:
     """A resident checker answers when it is called."""
-    path = entry.address
     try:
-        with socket.socket(socket.AF_UNIX if isinstance(path, bytes) else socket.AF_INET) as calling:
-            calling.settimeout(5)
-            calling.connect(path)
-    except OSError as fault:
-        what = f"{words.shown(entry.program)} does not answer: {fault.strerror or fault}"
+        connect(entry.address, monotonic() + PATIENCE).close()
+    except (TimeoutError, Unreachable) as fault:
+        what = f"{words.shown(entry.program)} does not answer: {str(fault) or 'timed out'}"
         yield Finding(ERROR, name, what, "it counts as a checker that failed", "start it, or mend its address")
 
 
