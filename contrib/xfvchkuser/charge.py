@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from xfkit import words
+
 from xfvchkuser import routing, tables
 from xfvchkuser.answers import Trouble
 from xfvchkuser.site import control_lines, octets
@@ -17,7 +19,7 @@ def has(site: Site, recipient: Recipient) -> bool:
     That is a domain in VCHKUSER_DOMAINS; without the variable one that qmail-smtpd(8) takes mail for
     (control/rcpthosts, control/morercpthosts.cdb); without rcpthosts one that is delivered here.
     """
-    named = site.env.get("VCHKUSER_DOMAINS", "").replace(",", " ").split()
+    named = words(site.env, "VCHKUSER_DOMAINS")
     if named:
         return _listed(_domains(site, named), recipient.domain)
     lines = site.control("rcpthosts")
