@@ -7,6 +7,7 @@ STDIO, LISTENER, HANDOFF = "stdio", "listener", "handoff"
 KINDS = (STDIO, LISTENER, HANDOFF)
 WARM = "warm"  # the listener that hand-offs go to
 SMTP, SMTPS, SUBMISSION = "25", "465", "587"
+WORKERS_MEMORY = 400_000_000  # octets, at least: a worker holds many sessions
 PLACES = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 
 
@@ -52,6 +53,20 @@ class Plan:
     def logs(self) -> str:
         """The directory of its log."""
         return self.log_directory or f"/var/log/qmail/{self.title}"
+
+    @property
+    def own_name(self) -> str:
+        """This host's name, as control/me has it now; empty where there is none yet."""
+        try:
+            with open(f"{self.home}/control/me", encoding="utf-8", errors="replace") as file:
+                return file.readline().split()[0]
+        except (OSError, IndexError):
+            return ""
+
+    @property
+    def workers_memory(self) -> int:
+        """Octets for each process of a listener."""
+        return max(self.memory, WORKERS_MEMORY)
 
     @property
     def options(self) -> str:

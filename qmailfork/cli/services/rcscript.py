@@ -6,7 +6,6 @@ import shutil
 from qmailfork.cli.services import settings
 from qmailfork.cli.services.plan import Plan
 from qmailfork.cli.services.settings import File
-from qmailfork.cli.services.units import MEMORY, own_name
 from qmailfork.cli.services.values import filled
 
 PLACE = "/usr/local/etc/rc.d"
@@ -116,10 +115,10 @@ def unfit(plan: Plan) -> str:
 
 def directory(plan: Plan) -> dict[str, File]:
     """The script, and what it goes by, by their whole paths."""
-    host = own_name(plan)
+    host = plan.own_name
     text = filled(
         SCRIPT, title=plan.title, address=plan.address, port=plan.port, sessions=str(plan.sessions), user=plan.user,
-        memory=str(max(plan.memory, MEMORY) // 1_000_000), log=plan.logs, log_user=plan.log_user,
+        memory=str(plan.workers_memory // 1_000_000), log=plan.logs, log_user=plan.log_user,
         directory=plan.directory, home=plan.home, path=plan.path, name=name(plan),
         qmailfork=_found("qmailfork", plan), command=_found("envuidgid" if plan.user else "envdir", plan),
         settings="$runas envdir $directory/env" if plan.user else "$directory/env", become="-U " if plan.user else "",

@@ -8,8 +8,6 @@ from qmailfork.cli.services.settings import File
 from qmailfork.cli.services.supervisors import SUPERVISORS, Supervisor
 from qmailfork.cli.services.values import assignments, filled
 
-LISTENERS_MEMORY = 400_000_000  # octets: a worker holds many sessions
-
 RUN = """\
 #!/bin/sh
 # The service @title@ for @supervisor@: change the values, leave the rest.
@@ -116,7 +114,7 @@ def _program(plan: Plan, kind: str) -> str:
 def _values(plan: Plan, kind: str) -> str:
     served = kind != WARM
     warm = kind in (LISTENER, WARM)
-    memory = max(plan.memory, LISTENERS_MEMORY) if warm else plan.memory
+    memory = plan.workers_memory if warm else plan.memory
     values = [("QMAILHOME", plan.home, "qmail's home: control/ is read there, checkers and qmail-queue run there")]
     if served:
         values += [("address", plan.address, "where to listen, 0: at every address"), ("port", plan.port, "")]

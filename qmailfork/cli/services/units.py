@@ -14,7 +14,6 @@ from qmailfork.cli.services.plan import HANDOFF, LISTENER, WARM, Plan
 from qmailfork.cli.services.settings import File
 from qmailfork.cli.services.values import filled
 
-MEMORY = 400_000_000  # octets: a worker holds many sessions
 CONTINUED = " \\\n  "
 EVERYWHERE = "0"  # as address
 SOCKET = """\
@@ -123,7 +122,7 @@ def _listener(plan: Plan) -> Unit:
         [plan.address, plan.port, *plan.wrapped],
     ]
     sockets = [("Requires", f"{plan.title}.socket"), ("After", f"network.target {plan.title}.socket")]
-    return Unit("qmailfork listen", sockets, command, plan.user, GRACEFUL, max(plan.memory, MEMORY))
+    return Unit("qmailfork listen", sockets, command, plan.user, GRACEFUL, plan.workers_memory)
 
 
 def _tcpserver(plan: Plan) -> Unit:
@@ -151,7 +150,7 @@ def _warm(plan: Plan) -> Unit:
         ["--handoff", plan.socket],
     ]
     what, unit = "qmailfork listen, for hand-offs", [("After", "network.target")]
-    return Unit(what, unit, command, plan.user, GRACEFUL, max(plan.memory, MEMORY))
+    return Unit(what, unit, command, plan.user, GRACEFUL, plan.workers_memory)
 
 
 def _environment(plan: Plan, directory: str) -> list[str]:
@@ -160,8 +159,7 @@ def _environment(plan: Plan, directory: str) -> list[str]:
 
 def _served(plan: Plan) -> list[str]:
     """The options that tcpserver and the listener share."""
-    name = own_name(plan)
-    named = ["-l", name] if name else []
+    named = ["-l", plan.own_name] if plan.own_name else []
     return ["-v", "-h", "-R", *named, "-x", f"{plan.directory}/tcp.smtp.cdb", "-c", str(plan.sessions)]
 
 
@@ -221,12 +219,3 @@ def _is_address(text: str) -> bool:
 
 def _found(program: str, plan: Plan) -> str:
     return shutil.which(program, path=plan.path) or f"/usr/bin/{program}"
-
-
-def own_name(plan: Plan) -> str:
-    """This host's name, as control/me has it now."""
-    try:
-        with open(f"{plan.home}/control/me", encoding="utf-8", errors="replace") as file:
-            return file.readline().split()[0]
-    except (OSError, IndexError):
-        return ""
