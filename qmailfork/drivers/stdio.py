@@ -208,8 +208,7 @@ class Driver:
         ours, its = posix.pipe()
         try:
             environment = spawn.merged(self._environment, request.environment)
-            log = () if request.captured == 1 else ((self._errors, 1),)
-            descriptors = ((self._null, 0), (self._errors, 2), *log, (its, request.captured), *more)
+            descriptors = spawn.as_checker(self._null, self._errors, its, request.captured, more)
             signals.pthread_sigmask(signals.SIG_BLOCK, TERM)  # it would end us and leave behind what we just started
             pid = spawn.launch(request.command, environment, descriptors)
             return children.outcome(pid, ours, request.seconds, request.OUTPUT, began, TERM)

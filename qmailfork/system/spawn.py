@@ -82,6 +82,18 @@ def confided(secret: bytes) -> int:
     return ours
 
 
+def as_checker(
+    null: int, errors: int, its: int, captured: int, more: tuple[tuple[int, int], ...]
+) -> tuple[tuple[int, int], ...]:
+    """The descriptors (ours, its) of a checker, for launch().
+
+    0 is `null`, 2 is `errors`, and so is 1 where another one is `captured`, which is `its` end of a pipe; `more` it
+    finds beside them.
+    """
+    log = () if captured == 1 else ((errors, 1),)
+    return ((null, 0), (errors, 2), *log, (its, captured), *more)
+
+
 def capture(
     argv: list[bytes],
     environment: "Mapping[bytes, bytes]",
@@ -92,13 +104,11 @@ def capture(
 ) -> tuple[int, int]:
     """Start `argv` as a checker: its process id, and a non-blocking descriptor to read its output from.
 
-    Its descriptor 0 is `null`, 2 is `errors`, and so is 1 where another one is `captured`; `more` (ours, its) it
-    finds beside them. Raises OSError.
+    Its descriptors are those of as_checker(). Raises OSError.
     """
     ours, its = posix.pipe()
     try:
-        log = ((errors, 2),) if captured == 1 else ((errors, 1), (errors, 2))
-        pid = launch(argv, environment, ((null, 0), *log, (its, captured), *more))
+        pid = launch(argv, environment, as_checker(null, errors, its, captured, more))
     except OSError:
         posix.close(ours)
         raise
