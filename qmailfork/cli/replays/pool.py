@@ -1,6 +1,6 @@
 """Checkers asked in parallel, so many at a time."""
 
-import ctypes
+import mmap
 import multiprocessing
 import os
 import signal
@@ -16,7 +16,7 @@ from qmailfork.logs.verdicts import ACCEPTED, DEFERRED, FAILED, REFUSED, SHADOWE
 from qmailfork.smtp import replies
 
 SHARE = 8  # recipients for each process in a batch
-STOPPED = multiprocessing.get_context("fork").RawValue(ctypes.c_bool)  # true: no process begins with another recipient
+STOPPED = mmap.mmap(-1, 1)  # what all processes share; 1: none of them begins with another recipient
 
 
 class Answer(NamedTuple):
@@ -42,7 +42,7 @@ def asked(bench: Bench, environment: dict[bytes, bytes], entries: Iterable[Entry
     try:
         with multiprocessing.get_context("fork").Pool(jobs, _begin, (reader, writer)) as pool:
             coming = iter(entries)
-            while not STOPPED.value and (batch := list(islice(coming, jobs * SHARE))):
+            while not STOPPED[0] and (batch := list(islice(coming, jobs * SHARE))):
                 answers = pool.map(partial(_ask, bench, environment), batch, chunksize=1)
                 yield list(_answered(batch, answers))
     finally:
@@ -66,7 +66,7 @@ def _begin(reader: int, writer: int) -> None:
 
 
 def _ask(bench: Bench, environment: dict[bytes, bytes], entry: Entry) -> Answer | None:
-    if STOPPED.value:
+    if STOPPED[0]:
         return None
     with open(os.devnull, "wb") as log:
         step = bench.ask(entry.case, log.fileno())

@@ -19,11 +19,11 @@ def heeded() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-    if pool.STOPPED.value:
+    if pool.STOPPED[0]:
         raise KeyboardInterrupt
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    pool.STOPPED.value = True
+    pool.STOPPED[0] = 1
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.write(2, WORDS)
