@@ -131,18 +131,10 @@ def _with_ours(session: Session, reply: bytes) -> "Asking[bytes]":
 
 def _mail(child: Child, verb: bytes, argument: bytes) -> "Asking[bytes]":
     session = child.session
-    refusal = (yield from origin.in_plain(session)) or (yield from origin.unidentified(session))
-    if refusal:
-        return refusal
-    found = yield from origin.admit(session, argument)
+    found = yield from origin.admit(session, argument, keeps_tls=REQUIRETLS in child.offers)
     if isinstance(found, bytes):
         return found
-    sender, size, parameters = found
-    if origin.requires_tls(parameters) and REQUIRETLS not in child.offers:
-        return replies.NO_REQUIRETLS
-    facts = yield from origin.told(session, sender, parameters)
-    if isinstance(facts, bytes):
-        return facts
+    sender, size, parameters, facts = found
     try:
         reply = yield from child.ask(client.mail(sender, parameters))
     except address.SyntaxFault:
