@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -45,6 +46,14 @@ def codes(output: bytes) -> list[bytes]:
     return [line[:3] for line in lines if line[3:4] == b" "]
 
 
+@pytest.fixture(scope="module")
+def bundled(fakes: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The first session after a change of the sources has written the bundle of its modules (quickstart.py)."""
+    home = QmailHome(tmp_path_factory.mktemp("first") / "qmail", fakes)
+    assert run_session(smtpd(), home.environment(), SESSION).status == 0
+
+
+@pytest.mark.usefixtures("bundled")
 @pytest.mark.parametrize("most", range(3, 34))
 def test_few_descriptors(most: int, home: QmailHome) -> None:
     env = home.environment(SMTPEXTFORK=f"fakes/exit 0,policy:unix:{home.path}/nobody", SMTPEXTFORKFAIL="pass")
