@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 CHANNEL = 3  # the process's descriptor of its socket
 PATIENCE = 1.0  # seconds for the process to end a fork whose time is over
+BREATH = 0.01  # seconds until a request is sent again that the kernel had no room for
 
 
 class Preloads:
@@ -144,8 +145,12 @@ class Server:
             except BlockingIOError:
                 self._reactor.on_writable(self._channel.fileno(), self._flush)
                 return
-            except OSError:
+            except ConnectionError:
                 return  # the reader sees its end
+            except OSError:  # out of memory, or more descriptors are on their way than we may have open (unix(7))
+                self._reactor.ignore_writable(self._channel.fileno())
+                self._reactor.loop.call_later(BREATH, self._flush)
+                return
             for descriptor in descriptors:
                 posix.close(descriptor)
             self._outbox[0] = data[sent:], []
@@ -200,6 +205,7 @@ class Server:
             for _, descriptors in self._outbox:
                 for descriptor in descriptors:
                     posix.close(descriptor)
+            self._outbox.clear()
 
 
 class Run:
