@@ -211,6 +211,34 @@ def test_an_answer_that_nobody_asked_for_is_none_to_the_next_question(kind: str,
         assert rcpt(talk, "REJECT+you").startswith(b"554 5.7.1 you")
 
 
+def test_a_connection_that_is_closed_as_it_is_asked(kind: str, home: QmailHome) -> None:
+    with policy_server(home), session(kind, home, env(home, SMTPEXTFORKFAIL="defer")) as talk:
+        begin(talk)
+        assert [rcpt(talk, local)[:3] for local in ("once", "once", "REJECT")] == [b"250", b"250", b"554"]
+
+
+def test_nobody_at_a_port(kind: str, home: QmailHome) -> None:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        entry = f"policy:inet:127.0.0.1:{bound.getsockname()[1]}"
+        with session(kind, home, home.environment(SMTPEXTFORK=entry, SMTPEXTFORKFAIL="defer")) as talk:
+            begin(talk)
+            assert [rcpt(talk, "joe")[:3] for _ in range(2)] == [b"451", b"451"]
+            assert sum("Error::RCPT::Extfork_Connect" in line for line in talk.log()) == 2
+
+
+def test_a_backlog_that_stays_full(kind: str, home: QmailHome) -> None:
+    variables = env(home, SMTPEXTFORKFAIL="defer", SMTPEXTFORKTIMEOUT="0.3")
+    with socket.socket(socket.AF_UNIX) as listening, socket.socket(socket.AF_UNIX) as first:
+        listening.bind(str(home.path / "policy"))
+        listening.listen(0)
+        first.connect(str(home.path / "policy"))
+        with session(kind, home, variables) as talk:
+            begin(talk)
+            assert rcpt(talk, "joe")[:3] == b"451"
+            assert sum("Error::RCPT::Extfork_Timeout" in line for line in talk.log()) == 1
+
+
 def test_an_address_that_makes_no_sense_lets_nobody_past(kind: str, home: QmailHome) -> None:
     with session(kind, home, home.environment(SMTPEXTFORK="policy:inet:nowhere", SMTPEXTFORKFAIL="defer")) as talk:
         begin(talk)
