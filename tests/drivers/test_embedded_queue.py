@@ -215,6 +215,13 @@ def test_a_signal_leaves_no_message(maildir, number, code, envelope):
     assert queue.said.count("\n") == (number != signal.SIGKILL)
 
 
+def test_a_disk_that_does_not_take_the_directory_leaves_no_message(maildir, unsafe_directory):
+    queue = Queue(maildir, LD_PRELOAD=str(unsafe_directory))
+    assert queue.send() == 53
+    assert queue.said == "qmailfork-queue: new: Input/output error\n"
+    assert new(maildir) == drafts(maildir) == []
+
+
 def test_a_signal_right_before_a_wait(maildir, late_signal):
     queue = Queue(maildir, LD_PRELOAD=str(late_signal), LATE_SIGNAL="1")
     assert queue.end() == 71
