@@ -1,5 +1,7 @@
 """Whose message was taken hears so, whatever comes between: who does not would send it again (RFC 1047)."""
 
+import os
+import signal
 import sys
 
 import pytest
@@ -96,6 +98,29 @@ def test_nor_the_listeners(home: QmailHome) -> None:
         client.reply()
         take(Talk(client, server.log))
     assert len(home.messages()) == 1
+
+
+LEAVES_A_READER = """#!/bin/sh
+exec 3<&0
+sleep 60 <&3 2>/dev/null &
+echo $! >left
+"""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_not_by_a_queue_that_left_its_message_to_a_child(kind: str, home: QmailHome) -> None:
+    """It said that all is well, and nobody reads on."""
+    home.queue(None)
+    program = home.path / "bin" / "qmail-queue"
+    program.write_text(LEAVES_A_READER)
+    program.chmod(0o755)
+    try:
+        with session(kind, home, home.environment()) as talk:
+            begin(talk)
+            rcpt(talk, "joe")
+            assert send(talk, b"x" * 70 * 1024 + b"\r\n")[:3] == b"451"
+    finally:
+        os.kill(int((home.path / "left").read_text()), signal.SIGKILL)
 
 
 def take(talk: Talk) -> None:
