@@ -142,6 +142,15 @@ def test_starttls_let_through(kind: str, home: QmailHome) -> None:
     assert heard(home) == b"EHLO foo\r\nSTARTTLS\r\n\x16\x03\n"
 
 
+def test_silence_in_what_is_let_through(kind: str, home: QmailHome) -> None:
+    home.control(timeoutsmtpd=b"1\n")
+    with wrapped(kind, home, QMAILFORK_BLIND="starttls") as talk:
+        talk.client.command("EHLO foo")
+        assert talk.client.command("STARTTLS") == [b"220 go ahead"]
+        assert talk.client.rest() == b""
+        assert talk.status() in (None, 1)
+
+
 def test_login_makes_a_relay_client(kind: str, home: QmailHome) -> None:
     lists = {"SMTPEXTFORK": "fakes/exit 100", "SMTPEXTFORKR": "fakes/match no@elsewhere.org 101"}
     with wrapped(kind, home, **lists) as talk:

@@ -49,6 +49,14 @@ def test_before_the_end_it_accepts_nothing(kind: str, lines: int, then: str, hom
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_nor_where_it_takes_no_more(kind: str, home: QmailHome) -> None:
+    with session(kind, home, home.environment(QMAILFORK_CHILDTIMEOUT="0.5"), shell(TO_DATA + "sleep 60\n")) as talk:
+        client = to_message(talk)
+        client.send((b"y" * 70 + b"\r\n") * 30000 + b".\r\n")
+        assert client.reply() == [LOST]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_nor_before_the_message(kind: str, home: QmailHome) -> None:
     with wrapped(kind, home, "DATA=250_thanks") as talk:
         begin(talk)
