@@ -52,6 +52,18 @@ def test_it_is_the_users_of_the_environment(place: QmailHome) -> None:
     reached_by_nobody(place, argv, env, path)
 
 
+def test_another_user_who_comes_to_it_is_refused(place: QmailHome) -> None:
+    argv, env, path = started(place)
+    with (place.path / "log").open("wb") as log, running(argv, env=env, stderr=log):
+        wait_for(path.exists, what="the socket")
+        path.chmod(0o666)
+        connect = [*AS_NOBODY, "/usr/bin/python3", "-c", "import socket, sys\n"
+                   "client = socket.socket(socket.AF_UNIX)\nclient.connect(sys.argv[1])\n"
+                   "client.settimeout(5)\nsys.exit(len(client.recv(1)))", str(path)]  # fmt: skip
+        assert subprocess.run(connect, check=False).returncode == 0
+        assert f"hand-off by user {NOBODY.pw_uid} refused" in (place.path / "log").read_text()
+
+
 def test_without_u_it_is_roots(place: QmailHome) -> None:
     argv, env, path = started(place)
     with running(argv, env=env, stderr=subprocess.DEVNULL):

@@ -158,6 +158,17 @@ def test_one_that_is_slow(part: bytes, home: QmailHome) -> None:
         assert server.wait_log("PROXY header").endswith("PROXY header: timeout")
 
 
+def test_one_that_resets_the_connection_gives_its_place_back(home: QmailHome) -> None:
+    with warm(home, *NO_NAMES, *PROXY, "--workers", "1", "-c", "1") as server:
+        with server.connect() as client:
+            client.send(V1[:9])
+            client.reset()
+        with server.connect() as client:
+            client.send(V1)
+            assert client.reply()[0].startswith(b"220 ")
+        server.wait_log("PROXY header: connection reset by peer")
+
+
 def test_the_grace_is_over_for_a_header_too(home: QmailHome) -> None:
     options = ("--workers", "1", "--proxy-seconds", "1000", "--grace", "0.3")
     with warm(home, *NO_NAMES, *PROXY, *options) as server, server.connect() as slow, server.connect() as other:
