@@ -62,6 +62,31 @@ def test_received_says_so(driver: Driver, home: QmailHome) -> None:
     assert b" with ESMTPS; " in home.messages()[0].message
 
 
+def test_octet_by_octet(driver: Driver, home: QmailHome) -> None:
+    """Handshake and record, each piece of which says nothing by itself."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    context = ssl.create_default_context(cafile=certificate(home))
+    secure = context.wrap_bio(incoming, outgoing, server_hostname=NAME)
+    with driver.open(home, home.environment()) as talk:
+        talk.client.reply()
+        assert talk.client.command("STARTTLS") == READY
+        talk.client.socket.settimeout(talk.client.seconds)
+
+        def carried(act: Callable[[], bytes | None]) -> bytes | None:
+            while True:
+                try:
+                    return act()
+                except ssl.SSLWantReadError:
+                    for octet in outgoing.read():
+                        talk.client.send(bytes([octet]))
+                    incoming.write(talk.client.socket.recv(65536))
+
+        carried(secure.do_handshake)
+        for line, reply in ((b"NOOP\r\n", b"250 ok\r\n"), (b"HELO foo\r\n", b"250 mail.joedomain.net\r\n")):
+            secure.write(line)
+            assert carried(lambda: secure.read(100)) == reply
+
+
 def test_what_came_in_plain_is_thrown_away(driver: Driver, home: QmailHome) -> None:
     trusted = certificate(home)
     with driver.open(home, home.environment()) as talk:
