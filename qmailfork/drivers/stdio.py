@@ -42,6 +42,7 @@ def main() -> int:
     try:
         null = spawn.seal()
         controls = _at_home(environment, [word.encode(errors="surrogateescape") for word in sys.argv[1:]])
+        settings = config.settings(controls, environment)
     except ControlFault as fault:
         event = events.controls(str(fault).encode(errors="surrogateescape"))
         event.protocol, peer = b"ESMTP", config.peer(environment)
@@ -49,7 +50,6 @@ def main() -> int:
         log.write(LOG, style(number, event))
         _send(replies.NO_CONTROLS, config.SECONDS)
         return 1
-    settings = config.settings(controls, environment)
     driver = Driver(environment, null, log.writer(LOG, style, number))
     try:
         signals.signal(signals.SIGTERM, _terminate)

@@ -146,7 +146,7 @@ def _is_mine(ip: bytes) -> bool:
 
 
 def settings(controls: Controls, environment: "Mapping[bytes, bytes]") -> Settings:
-    """What one session with this `environment` (tcprules, env-dir) goes by."""
+    """What one session with this `environment` (tcprules, env-dir) goes by. Raises ControlFault."""
     result = Settings()
     result.greeting = controls.greeting
     result.local_host = controls.local_host
