@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers import Talk
 from tests.sessions import KINDS, begin, rcpt, send, session
 from tests.support import QmailHome, running, wait_for
 
@@ -34,6 +35,11 @@ def env(home: QmailHome, **more: str) -> dict[str, str]:
 
 def asked(home: QmailHome) -> list[dict[str, str]]:
     return [ast.literal_eval(line) for line in Path(home.path / "asked").read_text("latin-1").splitlines()]
+
+
+def nothing_else_is_said(talk: Talk) -> bool:
+    """No fault of ours, either, that the event loop would write down and go on."""
+    return all(line.startswith("qmail-smtpd: ") for line in talk.log())
 
 
 LOCAL = b"sorry, %b envelope failure due to local policy"
@@ -211,6 +217,13 @@ def test_an_answer_that_nobody_asked_for_is_none_to_the_next_question(kind: str,
         assert rcpt(talk, "REJECT+you").startswith(b"554 5.7.1 you")
 
 
+def test_an_answer_in_pieces(kind: str, home: QmailHome) -> None:
+    with policy_server(home), session(kind, home, env(home, SMTPEXTFORKFAIL="defer")) as talk:
+        begin(talk)
+        assert [rcpt(talk, local)[:3] for local in ("pieces", "REJECT")] == [b"250", b"554"]
+        assert nothing_else_is_said(talk)
+
+
 def test_a_connection_that_is_closed_as_it_is_asked(kind: str, home: QmailHome) -> None:
     with policy_server(home), session(kind, home, env(home, SMTPEXTFORKFAIL="defer")) as talk:
         begin(talk)
@@ -225,6 +238,24 @@ def test_nobody_at_a_port(kind: str, home: QmailHome) -> None:
             begin(talk)
             assert [rcpt(talk, "joe")[:3] for _ in range(2)] == [b"451", b"451"]
             assert sum("Error::RCPT::Extfork_Connect" in line for line in talk.log()) == 2
+
+
+def test_a_port_where_nobody_accepts(kind: str, home: QmailHome) -> None:
+    """What is left of the first attempt is not in the way of the next one."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listening, ExitStack() as stack:
+        address = listening.getsockname()
+        for _ in range(2):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(address)
+        variables = home.environment(
+            SMTPEXTFORK=f"policy:inet:127.0.0.1:{address[1]}", SMTPEXTFORKFAIL="defer", SMTPEXTFORKTIMEOUT="0.2"
+        )
+        with session(kind, home, variables) as talk:
+            begin(talk)
+            assert [rcpt(talk, "joe")[:3] for _ in range(3)] == [b"451"] * 3
+            assert sum("Error::RCPT::Extfork_Timeout" in line for line in talk.log()) == 3
+            assert nothing_else_is_said(talk)
 
 
 def test_a_backlog_that_stays_full(kind: str, home: QmailHome) -> None:
