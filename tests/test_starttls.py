@@ -87,6 +87,19 @@ def test_octet_by_octet(driver: Driver, home: QmailHome) -> None:
             assert carried(lambda: secure.read(100)) == reply
 
 
+def test_the_end_is_told_under_tls(driver: Driver, home: QmailHome) -> None:
+    """Else a client could not tell it from one that somebody in between has made."""
+    trusted = certificate(home)
+    with driver.open(home, home.environment()) as talk:
+        talk.client.reply()
+        talk.client.command("STARTTLS")
+        client = over_tls(talk.client, trusted)
+        assert isinstance(client.socket, ssl.SSLSocket)
+        client.socket.suppress_ragged_eofs = False
+        assert client.command("QUIT") == [b"221 mail.joedomain.net"]
+        assert client.rest() == b""
+
+
 def test_what_came_in_plain_is_thrown_away(driver: Driver, home: QmailHome) -> None:
     trusted = certificate(home)
     with driver.open(home, home.environment()) as talk:
