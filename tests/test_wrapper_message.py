@@ -7,7 +7,7 @@ from tests.servers import Talk
 from tests.sessions import KINDS, begin, rcpt, session
 from tests.smtpclient import Client
 from tests.support import QmailHome, qmailfork, wait_for
-from tests.test_wrapper import LOST, wrapped
+from tests.test_wrapper import LOST, heard, wrapped
 from tests.warm import NO_NAMES, start
 
 TO_DATA = 'echo 220 sh; for reply in 250 250 250 354; do read line; echo "$reply ok"; done\n'
@@ -46,6 +46,16 @@ def test_before_the_end_it_accepts_nothing(kind: str, lines: int, then: str, hom
         wait_for((home.path / "said").exists, what="its hasty word")
         client.send((b"y" * 70 + b"\r\n") * lines + b".\r\n")
         assert client.reply() == [LOST]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_long_arrives_whole(kind: str, home: QmailHome) -> None:
+    text = b"".join(b"%069d\r\n" % number for number in range(30000))
+    with wrapped(kind, home) as talk:
+        client = to_message(talk)
+        client.send(text + b".\r\n")
+        assert client.reply() == [b"250 child has it"]
+    assert heard(home).endswith(b"DATA\r\n" + text + b".\r\n")
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -21,7 +21,7 @@ if way == "blind":
     posix.pidfd_open = lambda pid: posix.open("/absent", posix.O_RDONLY)
 sys.path.insert(0, {str(ROOT)!r})
 from qmailfork.conversation import requests
-from qmailfork.drivers.worker import queue
+from qmailfork.drivers.worker import queue, wrapped
 from qmailfork.drivers.worker.children import Reaper, Run
 from qmailfork.drivers.worker.reactor import reactor
 from qmailfork.system import spawn
@@ -61,6 +61,26 @@ loop.run_forever()
 print(len(posix.listdir("/dev/fd")) - descriptors)
 posix.kill(handover.pid, 0)
 """
+LEFT = """
+wrapped.PATIENCE = 0.1
+child = wrapped.Wrapped(watched, reaper, [b"/bin/sleep", b"60"], {}, 2)
+loop.call_soon(child.leave)
+loop.run_until_complete(reaper.settle(20.0))
+print(len(posix.listdir("/dev/fd")) - descriptors, reaper._awaited)
+"""
+ENDED = """
+pid = spawn.launch([b"/bin/sh", b"-c", b"exit 3"], {}, ())
+posix.waitid(posix.P_PID, pid, posix.WEXITED | posix.WNOWAIT)
+for _ in range(3):
+    loop.run_until_complete(asyncio.sleep(0))  # the signal has come and gone
+
+def told(status):
+    print(posix.waitstatus_to_exitcode(status))
+    loop.stop()
+
+reaper.watch(pid, told)
+loop.run_forever()
+"""
 
 pytestmark = pytest.mark.parametrize("way", ["pidfd", "signal", "blind"])
 
@@ -82,7 +102,15 @@ def test_each_end_is_told(way: str) -> None:
     assert left == 0
 
 
+def test_an_end_that_came_before_anyone_watched(way: str) -> None:
+    assert script(ENDED, way).stdout == "3\n"
+
+
 def test_a_queue_program_that_does_not_end_when_it_is_abandoned(way: str, fakes: Path, tmp_path: Path) -> None:
     done = script(ABANDONED, way, str(fakes / "queue-hang"), str(tmp_path))
     assert done.stdout == "0\n"
     assert "ProcessLookupError" in done.stderr
+
+
+def test_a_wrapped_program_that_does_not_end_when_it_is_left(way: str) -> None:
+    assert script(LEFT, way).stdout == "0 {}\n"
