@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from qmailfork.cli.counted import Counted, Unread, read
+from tests.drivers.test_listener_life import refused
 from tests.smtpclient import Client
 from tests.support import QmailHome, build_handoff, qmailfork, wait_for
 from tests.ucspi import Server
@@ -215,6 +216,16 @@ def test_workers_that_outlive_the_listener_leave_the_address(home: QmailHome) ->
         with warm(home, *NO_NAMES, *metrics, port=str(server.port)) as after, after.connect() as other:
             assert other.reply()[0][:3] == b"220"
             assert client.command("NOOP") == [b"250 ok"]
+
+
+def test_while_the_last_sessions_finish_nobody_else_is_let_in(home: QmailHome) -> None:
+    with reading(home) as server:
+        counted(home, 0)
+        with server.connect() as client:
+            client.reply()
+            server.process.terminate()
+            wait_for(lambda: refused(server.host, server.port), what="the socket to close")
+            assert client.command("QUIT")[0][:3] == b"221"
 
 
 def test_at_an_address(home: QmailHome) -> None:
