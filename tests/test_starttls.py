@@ -100,6 +100,19 @@ def test_the_end_is_told_under_tls(driver: Driver, home: QmailHome) -> None:
         assert client.rest() == b""
 
 
+def test_a_client_that_tells_its_end_under_tls(driver: Driver, home: QmailHome) -> None:
+    trusted = certificate(home)
+    with driver.open(home, home.environment()) as talk:
+        talk.client.reply()
+        talk.client.command("STARTTLS")
+        client = over_tls(talk.client, trusted)
+        assert client.command("NOOP") == [b"250 ok"]
+        assert isinstance(client.socket, ssl.SSLSocket)
+        client.socket.settimeout(client.seconds)
+        with client.socket.unwrap() as plain:  # once the server has told its own
+            assert plain.recv(1) == b""
+
+
 def test_what_came_in_plain_is_thrown_away(driver: Driver, home: QmailHome) -> None:
     trusted = certificate(home)
     with driver.open(home, home.environment()) as talk:

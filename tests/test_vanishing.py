@@ -41,6 +41,7 @@ def test_after_each_octet(driver: Driver, how: str, home: QmailHome) -> None:
             talk.client.send(SESSION[:at])
             vanish(talk, how)
             status = talk.status()
+            assert "Traceback" not in "".join(talk.log())
         assert status in (None, 1, 0 if at == len(SESSION) else 1), (at, status)
         assert at >= WHOLE or home.messages() == [], at
         if how == "half" and at >= WHOLE:

@@ -228,6 +228,12 @@ def test_a_signal_right_before_a_wait(maildir, late_signal):
     assert queue.said == "qmailfork-queue: ended by SIGTERM\n"
 
 
+def test_a_signal_as_the_message_is_published_comes_too_late(maildir, late_signal):
+    queue = Queue(maildir, LD_PRELOAD=str(late_signal), LATE_SIGNAL="rename")
+    assert (queue.send(), queue.said) == (0, "")
+    assert len(new(maildir)) == 1
+
+
 def test_signals_of_a_terminal_do_not_end_it(maildir):
     queue = Queue(maildir)
     queue.write(queue.message, LONG)

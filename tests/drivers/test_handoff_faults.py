@@ -85,6 +85,15 @@ def test_a_parcel_that_never_comes_gives_its_place_back(home: QmailHome, program
         assert greeted(home, program, path)
 
 
+def test_who_brought_the_session_takes_the_client_along(home: QmailHome, program: Path) -> None:
+    with gate(home, "-c", "1") as path, serve([str(program), str(path)], home, home.environment()) as talk:
+        talk.client.reply()
+        assert talk.process
+        talk.process.kill()
+        assert talk.client.rest() == b""
+        assert greeted(home, program, path)
+
+
 def test_nobody_listens(home: QmailHome, program: Path) -> None:
     fallback = [str(program), str(home.path / "none"), *smtpd()]
     with serve(fallback, home, home.environment()) as talk:

@@ -164,6 +164,7 @@ def test_a_worker_that_dies_is_replaced(home: QmailHome) -> None:
         (dead,) = [pid for pid in children(server.process.pid) if serves(pid, server.port)]
         os.kill(dead, signal.SIGKILL)
         server.wait_log(f"worker {dead} ended (killed by signal 9), starting another")
+        assert not any("reporter" in line for line in server.log())
         wait_for(lambda: len(children(server.process.pid)) == 2, what="the other worker")
         with server.connect() as other:
             assert other.reply() == GREETING

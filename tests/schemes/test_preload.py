@@ -321,6 +321,24 @@ def test_a_home_that_it_may_not_enter_lets_nobody_past(kind: str, home: QmailHom
 
 
 @pytest.mark.parametrize("kind", ["listener"])
+def test_the_process_that_forks_it_dies_before_an_answer(kind: str, home: QmailHome) -> None:
+    write(home, "import os, signal\n\ndef main():\n    os.kill(os.getppid(), signal.SIGKILL)\n")
+    with session(kind, home, home.environment(SMTPEXTFORK="preload:bin/checker.py", SMTPEXTFORKFAIL="defer")) as talk:
+        begin(talk)
+        assert rcpt(talk, "joe")[:3] == b"451"
+        assert any("Error::RCPT::Extfork_Exec" in line for line in talk.log())
+
+
+@both
+def test_a_file_that_may_not_be_executed(kind: str, home: QmailHome) -> None:
+    write(home, CHECKER.replace("{number}", "100")).chmod(0o644)
+    with session(kind, home, home.environment(SMTPEXTFORK="preload:bin/checker.py", SMTPEXTFORKFAIL="defer")) as talk:
+        begin(talk)
+        assert rcpt(talk, "joe")[:3] == b"451"
+        assert any("Error::RCPT::Extfork_Exec" in line for line in talk.log())
+
+
+@pytest.mark.parametrize("kind", ["listener"])
 def test_the_process_that_forks_it_dies(talk: Talk, home: QmailHome) -> None:
     assert rcpt(talk, "joe") == b"250 ok"
     found = [
@@ -332,6 +350,7 @@ def test_the_process_that_forks_it_dies(talk: Talk, home: QmailHome) -> None:
         os.kill(pid, 9)
     wait_for(lambda: rcpt(talk, "number")[:3] == b"554", what="another one")
     assert found
+    wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in found), what="its burial")
 
 
 @pytest.mark.parametrize("kind", ["listener"])
