@@ -83,13 +83,42 @@ def test_a_plugin_changes_things(kind: str, home: QmailHome) -> None:
     assert stored.recipients[1] == b"other@elsewhere.example"
 
 
-def test_an_address_that_a_plugin_changes_to_none_is_left_out(kind: str, home: QmailHome) -> None:
-    with session(kind, home, home.environment(SMTPEXTFORK="spp::echo C$UNSET")) as talk:
+@pytest.mark.parametrize(
+    ("does", "logged"),
+    [
+        ("echo C$UNSET", "''"),
+        ("echo 'Ca b@joedomain.net'", "'a?b@joedomain.net'"),
+        (r"printf 'Ca\177b@joedomain.net\n'", "'a?b@joedomain.net'"),
+        ("printf 'C%0900d\\n' 0", f"'{'0' * 255}...'"),
+    ],
+)
+def test_an_address_that_a_plugin_changes_to_none_is_left_out(
+    kind: str, does: str, logged: str, home: QmailHome
+) -> None:
+    with session(kind, home, home.environment(SMTPEXTFORK=f"spp:{script(home, 'none', does)}")) as talk:
         begin(talk)
         assert rcpt(talk, "joe") == b"250 ok"
         assert send(talk).startswith(b"250 ")
-        assert any("Info::RCPT::Extfork_Address" in line for line in talk.log())
+        assert [line.endswith(logged) for line in talk.log() if "Info::RCPT::Extfork_Address" in line] == [True]
     assert home.messages()[0].recipients == (b"joe@joedomain.net",)
+
+
+@pytest.mark.parametrize("changed", ["!@x", "0" * 899])
+def test_an_address_that_a_plugin_may_just_change_to(kind: str, changed: str, home: QmailHome) -> None:
+    with session(kind, home, home.environment(SMTPEXTFORK=f"spp:{script(home, 'some', f'echo C{changed}')}")) as talk:
+        begin(talk)
+        assert rcpt(talk, "joe") == b"250 ok"
+        assert send(talk).startswith(b"250 ")
+    assert home.messages()[0].recipients == (changed.encode(),)
+
+
+def test_what_no_variable_can_be_is_passed_over(kind: str, home: QmailHome) -> None:
+    odd = script(home, "odd", r"printf 'SLONE\nS=x\nSA\0B=x\nU\nUTCP=REMOTEIP\nUA\0B\nSLAST=x\n'")
+    witness = script(home, "witness", f'echo "${{LONE-unset}} $LAST" >{home.path}/seen\n')
+    with session(kind, home, home.environment(SMTPEXTFORK=f"spp:{odd},{witness}", SMTPEXTFORKFAIL="reject")) as talk:
+        begin(talk)
+        assert rcpt(talk, "joe") == b"250 ok"
+    assert (home.path / "seen").read_text() == "unset x\n"
 
 
 def test_a_plugin_sets_what_later_programs_see(kind: str, home: QmailHome) -> None:
