@@ -62,3 +62,17 @@ def test_every_exit_code_of_the_queue_is_in_the_manual(module):
 def test_every_control_file_is_in_the_manual(name):
     assert f'b"{name}"' in source("system/config.py")
     assert f"\n.It Pa {name}\n" in page("qmailfork-control.5")
+
+
+def lines():
+    return [(path.name, line) for path in sorted((TOP / "man").glob("*.?")) for line in path.read_text().split("\n")]
+
+
+def test_a_quotation_ends_with_its_line():
+    """mandoc's Ql goes on to the end of the line, and quotes a second one within the first."""
+    assert [found for found in lines() if re.search(r"^\..*\bQl .* Ql ", found[1])] == []
+
+
+def test_no_title_calls_a_macro():
+    """groff takes an An in a title for one, and loses the rest of the page."""
+    assert [found for found in lines() if re.search(r"^\.%\w .*(?<![&\w])[A-Z][a-z]\b", found[1])] == []
