@@ -3,6 +3,7 @@
 import errno
 import importlib
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -31,6 +32,11 @@ class Commands(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def main(self, *given: Any, **more: Any) -> Any:
+        """Be the program."""
+        _stand_in()
+        return super().main(*given, **more)
+
     def make_context(self, *given: Any, **more: Any) -> click.Context:
         """The command line, read; --help is written here. Raises Fatal."""
         with _room():
@@ -40,6 +46,18 @@ class Commands(click.Group):
         """Run the command. Raises Fatal."""
         with _room():
             return super().invoke(ctx)
+
+
+def _stand_in() -> None:
+    """/dev/null is standard output or error where that is closed: no file of ours comes to stand there."""
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_WRONLY)
+            if null != number:
+                os.dup2(null, number)
+                os.close(null)
+            os.set_inheritable(number, True)
+            setattr(sys, name, open(number, "w", encoding="utf-8"))
 
 
 @contextmanager
