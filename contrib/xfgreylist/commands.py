@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
 import time
 from typing import TYPE_CHECKING, Any, TextIO
 
 import xfkit
-from xfkit.arguments import USAGE, Parser
+from xfkit.arguments import USAGE, Parser, printing
 
 from xfgreylist import keys, lines, settings, stores
 from xfgreylist.forget import concerns
@@ -34,16 +33,18 @@ class Wrong(Exception):
 
 def main(name: str, manual: str, words: Sequence[str]) -> int:
     """Do what words say (the first is a key of COMMANDS) and return the exit code."""
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `softfail list | head` is no error
-    env = xfkit.environment()
     if {"-h", "--help"} & set(words):
-        sys.stdout.write(manual)
-        return 0
+        return printing(name, lambda: print(end=manual))
     wanted = _parser(name, manual, words[0]).parse_args(list(words[1:]))
+    return printing(name, lambda: _obey(name, words[0], wanted))
+
+
+def _obey(name: str, command: str, wanted: Namespace) -> int:
+    env = xfkit.environment()
     try:
         store = stores.connect(wanted.store or stores.address(env), PATIENCE)
         try:
-            return COMMANDS[words[0]](store, wanted, env)
+            return COMMANDS[command](store, wanted, env)
         finally:
             store.close()
     except Wrong as trouble:

@@ -1,6 +1,7 @@
 """The checkers' kit, through a small checker of its own in all its forms."""
 
 import contextlib
+import os
 import pathlib
 import re
 import signal
@@ -98,6 +99,48 @@ def test_help_is_the_manual():
     done = forked(SAMPLE, {}, "--help")
     assert done.returncode == 0
     assert done.stdout == "sample-checker: says what REMOTERCPT asks for.\n\nusage: sample-checker\n"
+
+
+PRINTING = [("softfail", "--help"), ("softfail", "list"), ("softfail", "report"), ("softfail", "expire"),
+            ("dnsbl", "--help"), ("dnsbl", "--check"), ("vchkuser", "--help"), ("xf-spf", "--help")]  # fmt: skip
+
+
+def printed(name, word, directory, stdout=subprocess.PIPE, redirection=""):
+    env = {**BARE, "SOFTFAIL_STORE": f"sqlite:{directory}/db", "DNSBL": "bl.test", "XF_NAMESERVER": "127.0.0.1:1"}
+    listed = "allow sender a@x.org\n"
+    done = subprocess.run([sys.executable, CHECKERS / "softfail", "import"], input=listed, text=True, env=env,
+                          capture_output=True, check=False)  # fmt: skip
+    assert done.returncode == 0
+    return subprocess.run(["sh", "-c", f'exec "$@" {redirection}', "sh", sys.executable, CHECKERS / name, word],
+                          env=env, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False)  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "word"), PRINTING)
+def test_what_a_full_disk_does_not_take_is_one_line(name, word, tmp_path):
+    with open("/dev/full", "wb") as full:
+        done = printed(name, word, tmp_path, stdout=full)
+    assert (done.returncode, done.stderr) == (111, f"{name}: standard output: No space left on device\n")
+
+
+@pytest.mark.parametrize(("name", "word"), PRINTING)
+def test_without_standard_output_only_the_output_is_missing(name, word, tmp_path):
+    done = printed(name, word, tmp_path, redirection=">&-")
+    assert (done.returncode, done.stderr) == (1 if word == "--check" else 0, "")
+
+
+@pytest.mark.parametrize(("name", "word"), PRINTING)
+def test_a_reader_that_has_left_is_no_error(name, word, tmp_path):
+    source, sink = os.pipe()
+    os.close(source)
+    with open(sink, "wb") as pipe:
+        done = printed(name, word, tmp_path, stdout=pipe)
+    assert (done.returncode, done.stderr) == (-signal.SIGPIPE, "")
+
+
+@pytest.mark.parametrize("name", ["dnsbl", "softfail", "template", "vchkuser", "xf-spf"])
+def test_help_is_for_any_locale(name):
+    done = forked(name, {"PYTHONIOENCODING": "latin-1"}, "--help")
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize(
