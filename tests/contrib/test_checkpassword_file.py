@@ -1,6 +1,7 @@
 """checkpassword-file: as a server runs it, and as its operator does."""
 
 import os
+import signal
 import smtplib
 import ssl
 import subprocess
@@ -79,6 +80,12 @@ def test_the_program_behind_it(file: Path) -> None:
     assert (done.returncode, done.stdout) == (7, b"joe\n")
     assert judge(b"joe\0wrong\0\0", file, "sh", "-c", "exit 0").returncode == 1
     assert judge(JOE, file, "/nowhere").returncode == 111
+
+
+@pytest.mark.parametrize("name", ["PIPE", "XFSZ"])
+def test_the_program_behind_it_ignores_no_signal(file: Path, name: str) -> None:
+    done = judge(JOE, file, "sh", "-c", f"ulimit -c 0; kill -{name} $$; exit 0")
+    assert done.returncode == -signal.Signals[f"SIG{name}"]
 
 
 def test_no_descriptor() -> None:
@@ -167,6 +174,33 @@ def test_no_input(file: Path) -> None:
     argv = ["sh", "-c", 'exec "$@" <&-', "sh", *ARGV, "--add", str(file), "ann"]
     done = subprocess.run(argv, capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (1, b"checkpassword-file: there is no input to take a password from\n")
+
+
+@pytest.mark.parametrize("word", ["--help", "--list"])
+def test_output_that_goes_nowhere(file: Path, word: str) -> None:
+    file.write_bytes(file.read_bytes() + b"".join(b"user%d:x\n" % number for number in range(2000)))
+    argv = [*ARGV, word, *([str(file)] if word == "--list" else [])]
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(argv, stdout=full, stderr=subprocess.PIPE, check=False)
+    said = b"checkpassword-file: standard output: No space left on device\n"
+    assert (done.returncode, done.stderr) == (111, said)
+    done = subprocess.run(["sh", "-c", 'exec "$@" >&-', "sh", *argv], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    source, sink = os.pipe()
+    os.close(source)
+    with open(sink, "wb") as pipe:
+        done = subprocess.run(argv, stdout=pipe, stderr=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stderr) == (-signal.SIGPIPE, b"")
+
+
+def test_a_change_that_cannot_be_made_names_the_file(file: Path) -> None:
+    limited = ["sh", "-c", 'ulimit -f 0; exec "$@"', "sh", *ARGV, "--add", str(file), "ann"]
+    done = subprocess.run(limited, input=b"other\n", capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (111, f"checkpassword-file: {file}: File too large\n".encode())
+    assert judge(JOE, file).returncode == 0
+    nowhere = file.parent / "nowhere"
+    done = operate("--add", nowhere / "file", "ann", said=b"other\n")
+    assert (done.returncode, done.stderr) == (111, f"checkpassword-file: {nowhere}: {os.strerror(2)}\n".encode())
 
 
 @pytest.mark.parametrize(("octets", "code"), [(512 - 3 - 4, 0), (512 - 3 - 3, 1)])
