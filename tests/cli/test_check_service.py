@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.supervisors import open_directory
-from tests.support import ROOT, QmailHome, build_handoff, qmailfork
+from tests.support import PATIENCE, ROOT, QmailHome, build_handoff, qmailfork
 
 ROOTS = os.getuid() == 0
 PROGRAMS = Path(sys.executable).parent
@@ -241,6 +241,13 @@ def test_a_service_of_somebody_elses() -> None:
             done = subprocess.run(argv, capture_output=True, text=True, check=False)
             assert (done.returncode, done.stdout) == (2, "")
             assert done.stderr.splitlines()[-1] == f"Error: DIRECTORY: {place}/{said}: Permission denied"
+
+
+def test_a_file_that_is_no_script_and_large(tmp_path: Path) -> None:
+    (tmp_path / "run").write_bytes(b"a" * (1 << 23))
+    done = subprocess.run(qmailfork("check", str(tmp_path)), capture_output=True, timeout=PATIENCE, check=False)
+    assert (done.returncode, done.stderr) == (2, b"")
+    assert f"warning: {tmp_path}/run: it runs no server\n".encode() in done.stdout
 
 
 def test_rules_that_are_not_there(classic: Checked) -> None:
