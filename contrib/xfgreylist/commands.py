@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import time
+from argparse import ArgumentTypeError
 from typing import TYPE_CHECKING, Any, TextIO
 
 import xfkit
@@ -64,15 +65,27 @@ def _parser(name: str, manual: str, command: str) -> Parser:
     if command in ("report", "list"):
         parser.add_argument("--json", action="store_true")
     if command == "report":
-        parser.add_argument("--top", type=int, default=10)
+        parser.add_argument("--top", type=_count, default=10)
     if command == "list":
-        parser.add_argument("states", nargs="*", metavar="STATE", choices=[*lines.STATES, []])
+        parser.add_argument("states", nargs="*", metavar="STATE", type=_state)
     if command in ("allow", "deny", "forget"):
         parser.add_argument("kind", choices=keys.KINDS)
         parser.add_argument("values", nargs="+", metavar="VALUE")
     if command == "import":
         parser.add_argument("file", nargs="?", default="-")
     return parser
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise ArgumentTypeError(f"{text!r} is no number")
+    return int(text)
+
+
+def _state(text: str) -> str:
+    if text not in lines.STATES:
+        raise ArgumentTypeError(f"{text!r} is none of {' '.join(lines.STATES)}")
+    return text
 
 
 def _now() -> int:

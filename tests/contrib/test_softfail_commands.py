@@ -153,6 +153,12 @@ def test_standard_input_may_hold_any_octets(env: dict[str, str]) -> None:
     assert (closed.returncode, closed.stderr) == (2, b"softfail: standard input is closed\n")
 
 
+def test_a_state_that_is_none_is_told_which_there_are(env: dict[str, str]) -> None:
+    said = command(env, "list", "awaiting", code=2)
+    states = "allow deny waiting known counting white blocked"
+    assert said.startswith(f"softfail list: argument STATE: 'awaiting' is none of {states}; ")
+
+
 BAD_LINES = [
     "nonsense",
     "allow client 192.0.2.300",
@@ -193,6 +199,7 @@ WRONG = [
     ("forget", "client", "192.0.2.0/24", "x"),
     ("list", "nonsense"),
     ("report", "--top", "many"),
+    ("report", "--top", "-1"),
     ("import", "/nowhere/at/all"),
     ("nonsense",),
     ("--policy", "nowhere"),
