@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from qmailfork.system.wrapped import Wrapped
 
 IN, OUT, LOG = 0, 1, 2
-TERM = (signals.SIGTERM,)
+ENDS = (signals.SIGTERM, signals.SIGINT)
 AT_ONCE = 4096  # octets that a writable descriptor takes without blocking
 
 
 class Terminated(Exception):
-    """SIGTERM came."""
+    """SIGTERM or SIGINT came."""
 
 
 def main() -> int:
@@ -53,9 +53,11 @@ def main() -> int:
     driver = Driver(environment, null, log.writer(LOG, style, number))
     try:
         signals.signal(signals.SIGTERM, _terminate)
+        if signals.getsignal(signals.SIGINT) != signals.SIG_IGN:  # as a shell has it for what runs in its background
+            signals.signal(signals.SIGINT, _terminate)
         ending = driver.drive(converse(settings, config.peer(environment)))
         driver.say_goodbye(ending.reply, settings.seconds)
-        signals.signal(signals.SIGTERM, signals.SIG_IGN)
+        _ignore_ends()
     except Terminated:
         return 1
     finally:
@@ -75,8 +77,13 @@ def _at_home(environment: dict[bytes, bytes], wrapped: list[bytes]) -> config.Co
 
 
 def _terminate(number: int, frame: object) -> None:
-    signals.signal(signals.SIGTERM, signals.SIG_IGN)  # a second one would break off the clearing up after the first
+    _ignore_ends()  # a second one would break off the clearing up after the first
     raise Terminated
+
+
+def _ignore_ends() -> None:
+    for number in ENDS:
+        signals.signal(number, signals.SIG_IGN)
 
 
 class Driver:
@@ -142,8 +149,8 @@ class Driver:
 
     def _answer(self, reply: bytes, seconds: float) -> bool:
         sent = self._send(reply, seconds)
-        # from the end of a message to its reply, SIGTERM would make the client send it again
-        signals.pthread_sigmask(signals.SIG_UNBLOCK, TERM)
+        # from the end of a message to its reply, a signal would make the client send it again
+        signals.pthread_sigmask(signals.SIG_UNBLOCK, ENDS)
         return sent
 
     def _wait(self, request: requests.Wait) -> None:
@@ -190,7 +197,7 @@ class Driver:
         try:
             return self._check(request, began, more)
         except OSError as fault:
-            signals.pthread_sigmask(signals.SIG_UNBLOCK, TERM)
+            signals.pthread_sigmask(signals.SIG_UNBLOCK, ENDS)
             return Outcome(UNSTARTED, fault.errno or 0, b"", (monotonic() - began) * 1000)
 
     def _entrust(self, request: requests.Entrust) -> Outcome:
@@ -209,9 +216,9 @@ class Driver:
         try:
             environment = spawn.merged(self._environment, request.environment)
             descriptors = spawn.as_checker(self._null, self._errors, its, request.captured, more)
-            signals.pthread_sigmask(signals.SIG_BLOCK, TERM)  # it would end us and leave behind what we just started
+            signals.pthread_sigmask(signals.SIG_BLOCK, ENDS)  # it would end us and leave behind what we just started
             pid = spawn.launch(request.command, environment, descriptors)
-            return children.outcome(pid, ours, request.seconds, request.OUTPUT, began, TERM)
+            return children.outcome(pid, ours, request.seconds, request.OUTPUT, began, ENDS)
         finally:
             posix.close(ours)
             posix.close(its)  # only now: the end of the output would wake us, and then the program's end again
@@ -241,7 +248,7 @@ class Driver:
 
     def _tell(self, request: requests.Tell) -> bool:
         if request.last:
-            signals.pthread_sigmask(signals.SIG_BLOCK, TERM)
+            signals.pthread_sigmask(signals.SIG_BLOCK, ENDS)
         return self._child.tell(request.octets, request.seconds)
 
     def _tunnel(self, request: requests.Tunnel) -> None:
@@ -269,7 +276,7 @@ class Driver:
     def _finish(self, request: requests.Finish) -> tuple[Outcome, bool]:
         handover = self._queue
         assert handover
-        signals.pthread_sigmask(signals.SIG_BLOCK, TERM)
+        signals.pthread_sigmask(signals.SIG_BLOCK, ENDS)
         outcome = queue.finish(handover, request.envelope)
         self._close_queue()
         return outcome, not handover.broken

@@ -23,8 +23,8 @@ from _signal import (
 
 __all__ = [
     "IGNORED", "SIGALRM", "SIGCHLD", "SIGHUP", "SIGINT", "SIGKILL", "SIGQUIT", "SIGTERM",
-    "SIG_BLOCK", "SIG_DFL", "SIG_IGN", "SIG_SETMASK", "SIG_UNBLOCK", "alarm", "pthread_sigmask", "set_wakeup_fd",
-    "signal", "valid_signals",
+    "SIG_BLOCK", "SIG_DFL", "SIG_IGN", "SIG_SETMASK", "SIG_UNBLOCK", "alarm", "getsignal", "pthread_sigmask",
+    "set_wakeup_fd", "signal", "valid_signals",
 ]  # fmt: skip
 
 # What is ignored stays so over an exec: Python's own SIGPIPE, whatever a parent left behind (nohup), and SIGINT, which

@@ -1,4 +1,4 @@
-"""However a session ends: SIGTERM at every stage, a client that vanishes at any octet, a log that is gone."""
+"""However a session ends: SIGTERM or SIGINT at every stage, a client that vanishes at any octet, a log that is gone."""
 
 import os
 import random
@@ -32,10 +32,10 @@ def talking(home: QmailHome, *commands: str, **environment: str) -> Iterator[Tal
         yield talk
 
 
-def terminate(talk: Talk) -> int:
-    """SIGTERM: the exit status; what else the client hears is nothing."""
+def terminate(talk: Talk, number: int = signal.SIGTERM) -> int:
+    """Send the signal: the exit status; what else the client hears is nothing."""
     assert talk.process is not None
-    talk.process.terminate()
+    talk.process.send_signal(number)
     assert talk.client.rest() == b""
     return talk.process.wait(30)
 
@@ -52,12 +52,26 @@ def nothing_is_left(home: QmailHome, talk: Talk) -> None:
     assert not any("Traceback" in line for line in talk.log())
 
 
+BOTH = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+
+
 class TestSigterm:
+    @BOTH
     @pytest.mark.parametrize("said", range(len(TO_DATA) + 1))
-    def test_between_two_commands(self, home: QmailHome, said: int) -> None:
+    def test_between_two_commands(self, home: QmailHome, said: int, number: int) -> None:
         with talking(home, *TO_DATA[:said]) as talk:
-            assert terminate(talk) == 1
+            assert terminate(talk, number) == 1
             nothing_is_left(home, talk)
+
+    def test_sigint_that_is_ignored_stays_so(self, home: QmailHome) -> None:
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            with talking(home, HELO) as talk:
+                assert talk.process is not None
+                talk.process.send_signal(signal.SIGINT)
+                assert talk.client.command("QUIT")[0].startswith(b"221 ")
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     @pytest.mark.parametrize("octets", [0, 5, len(MESSAGE), 1_000_000])
     def test_in_the_message(self, home: QmailHome, octets: int) -> None:
@@ -66,11 +80,12 @@ class TestSigterm:
             assert terminate(talk) == 1
             nothing_is_left(home, talk)
 
-    def test_while_a_checker_runs_it_ends_with_its_group(self, home: QmailHome) -> None:
+    @BOTH
+    def test_while_a_checker_runs_it_ends_with_its_group(self, home: QmailHome, number: int) -> None:
         with talking(home, HELO, MAIL, SMTPEXTFORK="fakes/stubborn pids") as talk:
             talk.client.send(RCPT.encode() + b"\r\n")
             pid_in(home.path / "pids")
-            assert terminate(talk) == 1
+            assert terminate(talk, number) == 1
             nothing_is_left(home, talk)
         for pid in (home.path / "pids").read_text().split():
             wait_for(lambda pid=pid: not alive(int(pid)), what="the group's end")  # type: ignore[misc]
@@ -113,14 +128,15 @@ class TestSigterm:
             if alive(queue):  # the signal was there before the message was
                 os.kill(queue, signal.SIGKILL)
 
-    def test_between_envelope_and_reply_it_is_held_back(self, home: QmailHome) -> None:
+    @BOTH
+    def test_between_envelope_and_reply_it_is_held_back(self, home: QmailHome, number: int) -> None:
         home.queue("queue-held")
         with talking(home, *TO_DATA) as talk:
             assert talk.process is not None
             talk.client.send(MESSAGE + b".\r\n")
             pid_in(home.stored / ".pid")
-            talk.process.terminate()
-            wait_for(lambda: pending(talk.process.pid, signal.SIGTERM), what="the signal to be held back")  # type: ignore[union-attr]
+            talk.process.send_signal(number)
+            wait_for(lambda: pending(talk.process.pid, number), what="the signal to be held back")  # type: ignore[union-attr]
             (home.stored / ".go").touch()
             assert talk.client.reply()[0].startswith(b"250 ok ")
             assert talk.client.rest() == b""
