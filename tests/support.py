@@ -4,11 +4,14 @@
 real tcpserver in ucspi.py, the drivers in registry.py.
 """
 
+import fcntl
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -198,6 +201,19 @@ def running(argv: list[str], **how: object) -> Iterator[subprocess.Popen[bytes]]
         finally:
             if process.poll() is None:
                 process.kill()
+
+
+def broken_off(argv: list[str], **how: object) -> tuple[int, bytes]:
+    """Ctrl-C while a program reads its input: its exit code, and what it said to standard error."""
+    with running(argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, **how) as process:
+        assert process.stdin
+        process.stdin.write(b"half")
+        process.stdin.flush()
+        pipe = process.stdin.fileno()
+        wait_for(lambda: fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)) == bytes(4), what="the input to be read")
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=PATIENCE)[1]  # the end of the input: a read may have begun after the signal
+        return process.returncode, said
 
 
 def recorded(file: Path) -> dict[str, list[str]]:

@@ -67,6 +67,8 @@ def printing(name: str, command: Callable[[], int | None]) -> int:
     try:
         code = command()
         sys.stdout.flush()
+    except KeyboardInterrupt:
+        return xfkit.INTERRUPTED
     except OSError:
         trouble = _stuck()
         if trouble is None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import QmailHome, qmailfork
+from tests.support import QmailHome, broken_off, qmailfork
 from tests.tlsclient import NAME, certificate
 from tests.ucspi import listening
 
@@ -168,6 +168,12 @@ def test_the_last_of_several_lines_counts_and_a_change_replaces_them_all(file: P
     assert operate("--list", file).stdout == b"joe\n"
     assert operate("--add", file, "joe", said=b"third").returncode == 0
     assert file.read_bytes().count(b"joe:") == 1
+
+
+def test_broken_off(file: Path) -> None:
+    before = file.read_bytes()
+    assert broken_off([*ARGV, "--add", str(file), "ann"]) == (111, b"checkpassword-file: KeyboardInterrupt\n")
+    assert file.read_bytes() == before
 
 
 def test_no_input(file: Path) -> None:

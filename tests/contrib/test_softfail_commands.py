@@ -12,6 +12,7 @@ import pytest
 from xfgreylist.check import check_at
 
 from tests.checkerforms import BARE, CHECKERS, Preloaded, forked, preloaded
+from tests.support import broken_off
 
 NOW = 1_700_000_000
 ENVELOPE = {"TCPREMOTEIP": "192.0.2.1", "REMOTEMF": "a@x.org", "REMOTERCPT": "b@y.org", "REMOTEHELO": "mx.x.org"}
@@ -157,6 +158,10 @@ def test_a_state_that_is_none_is_told_which_there_are(env: dict[str, str]) -> No
     said = command(env, "list", "awaiting", code=2)
     states = "allow deny waiting known counting white blocked"
     assert said.startswith(f"softfail list: argument STATE: 'awaiting' is none of {states}; ")
+
+
+def test_an_import_that_is_broken_off(env: dict[str, str]) -> None:
+    assert broken_off([sys.executable, str(CHECKERS / "softfail"), "import"], env={**BARE, **env}) == (130, b"")
 
 
 BAD_LINES = [
