@@ -18,7 +18,9 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 class Commands(click.Group):
-    """Commands that are imported when they are asked for, and say in one line that standard output takes no more."""
+    """Commands that are imported when they are asked for, and say in one line that standard output takes no more, or
+    that they are nowhere.
+    """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names of all."""
@@ -64,11 +66,23 @@ def _stand_in() -> None:
 def _room() -> Iterator[None]:
     try:
         yield
+    except FileNotFoundError:
+        if _is_somewhere():
+            raise
+        raise click.UsageError("the current directory is not there any more") from None
     except OSError as fault:
         if fault.errno not in FULL or not _is_stuck():
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what is written at the end still
         raise Fatal(f"standard output: {fault.strerror}") from None
+
+
+def _is_somewhere() -> bool:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _is_stuck() -> bool:

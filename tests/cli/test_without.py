@@ -1,4 +1,4 @@
-"""The operator's commands with standard output or error closed: nothing is said there, all else is the same."""
+"""The operator's commands without standard output, standard error or a current directory."""
 
 import subprocess
 from pathlib import Path
@@ -9,6 +9,16 @@ from tests.support import qmailfork
 
 LINE = b"qmail-smtpd: pid 1 Accept::RCPT::Rcpthosts_Rcptto P:SMTP S:192.0.2.1:unknown H:x F:a@b.net T:joe@c.net\n"
 SPAMDYKE = b"max-recipients=50\n"
+
+
+@pytest.mark.parametrize(
+    "words", ["service --yes new", "checker run ./mine", "migrate --spamdyke /dev/null new", "check new"]
+)
+def test_in_a_directory_that_is_gone(words: str, tmp_path: Path) -> None:
+    argv = ["sh", "-c", 'rmdir "$PWD"; exec "$@"', "sh", *qmailfork(*words.split())]
+    done = subprocess.run(argv, cwd=tmp_path, capture_output=True, check=False)
+    assert (done.returncode, b"Traceback" in done.stderr) == (2, False), done.stderr
+    assert done.stderr.splitlines()[-1] == b"Error: the current directory is not there any more"
 
 
 @pytest.mark.parametrize(
