@@ -20,6 +20,7 @@ from qmailfork.system import config, sockets, spawn
 from qmailfork.system.tcprules import Rules
 
 METRICS_BACKLOG = 10
+NAMED = {"-x": "rules", "--handoff": "handoff", "--metrics": "metrics", "--pid-file": "pid_file"}
 SETTINGS = {"allow_interspersed_args": False, "max_content_width": 100}
 MOST_ID = (1 << 32) - 2  # the one above it stands for none (setuid(2))
 
@@ -117,6 +118,9 @@ def listen(**given: Any) -> None:
     The options with one letter are tcpserver's, with its meaning and its defaults. HOST and PORT may be left out
     where there is --handoff.
     """
+    for option, name in NAMED.items():
+        if given[name] == "":  # a variable that is not set, most likely
+            raise click.UsageError(f"{option} is empty")
     try:
         null = spawn.seal()
         uid, gid = account(given)

@@ -46,6 +46,10 @@ def ended(home: QmailHome, *words: str, **env: str) -> tuple[int, list[str]]:
         (("--grace", "-1", *HERE), "'--grace'"),
         (("--loop", "other", *HERE), "'--loop'"),
         (("-x",), "-x"),
+        (("-x", "", *HERE), "-x is empty"),
+        (("--handoff", ""), "--handoff is empty"),
+        (("--metrics", "", *HERE), "--metrics is empty"),
+        (("--pid-file", "", *HERE), "--pid-file is empty"),
     ],
 )
 def test_a_command_line_that_makes_no_sense(words: tuple[str, ...], part: str, home: QmailHome) -> None:
