@@ -25,6 +25,11 @@ def built(tmp_path_factory):
     return place / "john-joe-checker"
 
 
+def test_make_install(built, tmp_path):
+    subprocess.run(["make", "-s", "install", f"DESTDIR={tmp_path}"], cwd=built.parent, check=True)
+    assert (tmp_path / "usr/local/bin/john-joe-checker").stat().st_mode & 0o777 == 0o755
+
+
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory):
     """The C program as a compiler builds it that is told the source's age and nothing else."""
