@@ -16,7 +16,7 @@ from qmailfork.programs.outcome import Outcome
 def test_time_that_is_over_as_nobody_is_found_is_told_once(make: Callable[[], asyncio.AbstractEventLoop]) -> None:
     loop = make()
     told: list[Outcome] = []
-    Residents(reactor(loop)).ask(Consult(b"/nonexistent", b"question\n", b"\n", 0.0), told.append)
+    Residents(reactor(loop)).ask(Consult(b"/nonexistent", b"question\n", b"\n", 0.0), -1, told.append)
     loop.call_later(0.05, loop.stop)
     loop.run_forever()
     loop.close()
