@@ -173,8 +173,7 @@ def _refuse(session: Session, auth: Auth, method: bytes, user: bytes) -> "Asking
     note.event.protocol += b"A"  # as spamcontrol has it
     yield note
     if auth.delay:
-        yield Wait(b"".join(session.owed), auth.delay)
-        session.owed.clear()
+        yield Wait(session.due(), auth.delay)
     if session.failures >= auth.tries:
         yield session.note(events.too_many_failures(session.failures))
         session.owed.append(replies.AUTH_FAILED)

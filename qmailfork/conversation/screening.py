@@ -151,8 +151,7 @@ def _tarpit(session: Session, switches: Switches, candidate: Candidate) -> "Aski
         session.owed.append((yield from session.refuse(refused)))
         raise Hangup
     if session.tried >= switches.tarpit_count and 0 < switches.tarpit_delay < NOTORIOUS:
-        yield Wait(b"".join(session.owed), switches.tarpit_delay)
-        session.owed.clear()
+        yield Wait(session.due(), switches.tarpit_delay)
     return None
 
 

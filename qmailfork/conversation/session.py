@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from qmailfork.programs.outcome import Outcome
     from qmailfork.programs.verdict import Checker, Variables, Verdict
 
-COMMANDS = 256  # octets of commands taken in at once: a flood of them leaves other clients their turn
+COMMANDS = 1024  # octets of commands taken in at once, as by qmail-smtpd
+TURN = 256  # octets of these for one turn: a flood of commands leaves other clients theirs
 MESSAGE = 65536
 FRESH, SENDER, READY = "fresh", "sender", "ready"  # no MAIL yet; MAIL but no recipient; something to send
 CHUNKS = "chunks"  # a message has begun with BDAT
@@ -92,7 +93,7 @@ class Session:
             if searched > commands.LONGEST:
                 yield from self._drop_line()
                 raise Overlong
-            self._arrived = self._arrived[self._at :] + (yield from self.arrival(COMMANDS))
+            self._arrived = self._arrived[self._at :] + (yield from self._commands())
             self._at = 0
             end = self._arrived.find(b"\n", searched)
         line = self._arrived[self._at : end]
@@ -105,7 +106,7 @@ class Session:
         """Read past the end of a line without keeping it."""
         block = b""
         while b"\n" not in block:
-            block = yield from self.arrival(COMMANDS)
+            block = yield from self._commands()
         self._arrived = block
         self._at = block.index(b"\n") + 1
 
@@ -127,7 +128,7 @@ class Session:
         piece = self._arrived[self._at : self._at + most]
         self._at += len(piece)
         lacking = most - len(piece)
-        if not lacking or len(piece) > COMMANDS:
+        if not lacking or len(piece) > TURN:
             return piece
         self._arrived, self._at = b"", 0
         try:
@@ -142,14 +143,33 @@ class Session:
 
     def put_back(self, block: bytes) -> None:
         """`block` was read with block() but is not of the message. It may hold more commands than one turn is for."""
-        self._arrived, self._behind, self._at = block[:COMMANDS], block[COMMANDS:] + self._behind, 0
+        self._arrived, self._behind, self._at = block[:TURN], block[TURN:] + self._behind, 0
+
+    def _commands(self) -> "Asking[bytes]":
+        """The next octets of commands, as many as are for one turn. Raises Gone, Late.
+
+        What is owed waits for the last of those that have arrived: TCP keeps back a second small segment until the
+        client has acknowledged the first, which takes it 40 ms.
+        """
+        if not self._behind:
+            self._behind = yield from self.arrival(COMMANDS)
+        else:
+            yield Wait(b"" if len(self._behind) <= COMMANDS else self.due(), 0.0)
+        block, self._behind = self._behind[:TURN], self._behind[TURN:]
+        return block
+
+    def due(self) -> bytes:
+        """What is owed, and is so no longer."""
+        reply = b"".join(self.owed)
+        self.owed.clear()
+        return reply
 
     def arrival(self, most: int) -> "Asking[bytes]":
         """Send what is owed and wait for more, at the `most` so many octets. Raises Gone, Late."""
-        reply = b"".join(self.owed)
-        self.owed.clear()
+        reply = self.due()
         if self._behind:
-            yield Wait(reply, 0.0)
+            if reply:
+                yield Wait(reply, 0.0)
             block, self._behind = self._behind[:most], self._behind[most:]
             return block
         block = yield Exchange(reply, self.settings.seconds, most)
@@ -166,8 +186,7 @@ class Session:
         """
         if self._at == len(self._arrived) and not self._behind:
             return reply
-        yield Wait(b"".join((*self.owed, reply)), 0.0)
-        self.owed.clear()
+        yield Wait(self.due() + reply, 0.0)
         return b""
 
     def begin(self, sender: bytes, size: int, facts: "Variables") -> None:

@@ -182,8 +182,7 @@ class TestOverlong:
 
     def test_what_is_owed_is_sent_before_the_line_ends(self) -> None:
         played = play([b"NOOP\r\n" + b"x" * 20000, b"x"])
-        assert played.exchanges[:2] == [GREETING, OK]
-        assert not any(played.exchanges[2:])
+        assert list(filter(None, played.exchanges)) == [GREETING, OK]
 
     def test_a_client_that_goes_or_waits_in_one(self) -> None:
         assert play([b"x" * 20000]).ending.status == 1

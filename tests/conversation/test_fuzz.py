@@ -88,3 +88,13 @@ def test_what_comes_behind_a_message_leaves_others_their_turn(verb: bytes, messa
     went = Carried(4, arrivals).drive(converse(*place.session({})))
     assert b"".join(went.said).count(b"250 ok") > 10000
     assert max(map(len, went.said)) < 2000
+
+
+def test_what_arrives_together_is_answered_together_in_several_turns(tmp_path: Path) -> None:
+    """TCP keeps back a second small segment until the client has acknowledged the first."""
+    (place,) = [place for place in sites.read(tmp_path) if place.name == "plain"]
+    arrivals = [b"HELO x\r\nMAIL FROM:<>\r\n" + b"RCPT TO:<joe@joedomain.net>\r\n" * 30]
+    assert 800 < len(arrivals[0]) < 1024
+    went = Carried(4, arrivals).drive(converse(*place.session({})))
+    assert [said.count(b"\r\n") for said in went.said if said] == [1, 32]
+    assert went.said.count(b"") > 2
