@@ -194,7 +194,13 @@ def test_hops(wire: bytes, count: int) -> None:
 
 
 def peak(block: bytes, times: int) -> int:
-    """The most memory that a body takes while these blocks go through, in octets."""
+    """The most memory that a body takes while these blocks go through, in octets: the least of three such figures, as
+    what other threads of this process have for a moment is counted, too.
+    """
+    return min(measured(block, times) for _ in range(3))
+
+
+def measured(block: bytes, times: int) -> int:
     body = Body()
     body.feed(b"Subject: x\r\n")
     tracemalloc.start()
