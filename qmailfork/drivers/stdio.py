@@ -44,10 +44,8 @@ def main() -> int:
         controls = _at_home(environment, [word.encode(errors="surrogateescape") for word in sys.argv[1:]])
         settings = config.settings(controls, environment)
     except ControlFault as fault:
-        event = events.controls(str(fault).encode(errors="surrogateescape"))
-        event.protocol, peer = b"ESMTP", config.peer(environment)
-        event.ip, event.host = peer.ip, peer.host
-        log.write(LOG, style(number, event))
+        peer = config.peer(environment)
+        log.write(LOG, style(number, events.unbegun(str(fault), peer.ip, peer.host)))
         _send(replies.NO_CONTROLS, config.SECONDS)
         return 1
     driver = Driver(environment, null, log.writer(LOG, style, number))

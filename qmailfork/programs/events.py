@@ -29,6 +29,13 @@ def controls(reason: bytes) -> Event:
     return Event(b"Error::SNDR::Controls", HOST, reason, 1, words, replies.NO_CONTROLS)
 
 
+def unbegun(reason: str, ip: bytes, host: bytes) -> Event:
+    """A session that has no conversation, for its control files could not be read."""
+    event = controls(reason.encode(errors="surrogateescape"))
+    event.protocol, event.ip, event.host = b"ESMTP", ip, host
+    return event
+
+
 def connected(ip: bytes, host: bytes, info: bytes | None, local: bytes) -> Event:
     """A session begins."""
     who = clean(host) if info is None else b"%b, %b" % (clean(host), clean(info))

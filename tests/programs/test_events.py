@@ -19,6 +19,7 @@ MADE: dict[str, Callable[[bytes], Event]] = {
     "config": events.config,
     "relay_list_unset": lambda octets: events.relay_list_unset(),
     "controls": events.controls,
+    "unbegun": lambda octets: events.unbegun(octets.decode(errors="surrogateescape"), octets, octets),
     "connected": lambda octets: events.connected(octets, octets, octets, octets),
     "said": lambda octets: events.said(3, b"said: " + journal.clean(octets)),
     "sender_accepted": events.sender_accepted,

@@ -206,8 +206,7 @@ class TcpGate:
 
     def _excuse(self, guest: Guest, rule: "Rule", fault: ControlFault) -> None:
         """The control files that the rule names cannot be read: what qmail-smtpd says then."""
-        event = events.controls(str(fault).encode(errors="surrogateescape"))
-        event.protocol, event.ip, event.host = b"ESMTP", guest.client.ip, guest.client.host or b"unknown"
+        event = events.unbegun(str(fault), guest.client.ip, guest.client.host or b"unknown")
         log.write(LOG, self._profiles.style(rule.environment)(guest.place.number, event))
         _try_send(guest.sock, replies.NO_CONTROLS)
         self._turn_away(guest, UNREADABLE)
