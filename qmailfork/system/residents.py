@@ -44,7 +44,7 @@ class Residents:
         So it is where it has said more than it was asked for: that is no answer to this question.
         """
         connection = self._kept.pop(address, None)
-        if connection is not None and _says_something(connection):
+        if connection is not None and not is_silent(connection):
             connection.close()
             connection = None
         answer = b"" if connection is None else self._put(connection, question, end, deadline, lost=b"")
@@ -139,11 +139,15 @@ def _joins(connection: "_socket.socket", target: "Any", deadline: float) -> bool
     return True
 
 
-def _says_something(connection: "_socket.socket") -> bool:
-    """Whether there is something to read, or an end."""
-    poll = select.poll()
-    poll.register(connection.fileno(), select.POLLIN)
-    return bool(poll.poll(0))
+def is_silent(connection: "_socket.socket") -> bool:
+    """Whether it neither ended nor has more to say than it was asked for, which is no answer to what comes next."""
+    try:
+        connection.recv(1, _socket.MSG_PEEK)
+    except BlockingIOError:
+        return True
+    except OSError:
+        pass
+    return False
 
 
 def _send(connection: "_socket.socket", question: bytes, deadline: float) -> None:

@@ -9,7 +9,7 @@ from time import monotonic, time
 from qmailfork.drivers.worker.reactor import Reactor
 from qmailfork.programs.outcome import ANSWERED, BROKEN, EXPIRED, UNSTARTED, Outcome
 from qmailfork.system import hosts
-from qmailfork.system.residents import BREATH
+from qmailfork.system.residents import BREATH, is_silent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,14 +76,8 @@ class _Line:
 
     @property
     def is_silent(self) -> bool:
-        """Whether it neither ended nor has more to say than it was asked for, which is no answer to what comes next."""
-        try:
-            self._sock.recv(1, _socket.MSG_PEEK)
-        except BlockingIOError:
-            return True
-        except OSError:
-            pass
-        return False
+        """Whether the next question may be put on it."""
+        return is_silent(self._sock)
 
     def write(self, octets: bytes) -> None:
         """Send `octets`; where that fails, the reader sees its end."""
