@@ -159,7 +159,8 @@ def _environment(plan: Plan, directory: str) -> list[str]:
 
 def _served(plan: Plan) -> list[str]:
     """The options that tcpserver and the listener share."""
-    named = ["-l", plan.own_name] if plan.own_name else []
+    name = plan.own_name
+    named = ["-l", name] if name else []
     return ["-v", "-h", "-R", *named, "-x", f"{plan.directory}/tcp.smtp.cdb", "-c", str(plan.sessions)]
 
 
