@@ -1,13 +1,12 @@
 """The embedded queue, qmailfork-queue(8): from the qmail-queue interface on fd 0 and 1 into a Maildir."""
 
 import posix
-import select
 from time import gmtime
 
 from qmailfork.programs.envelope import READ_ERROR, Refused, addresses, delivered_to, return_path
 from qmailfork.smtp import received
 from qmailfork.system import signals
-from qmailfork.system.maildir import BLOCK, Draft, Refusing, Spool, enter
+from qmailfork.system.maildir import Draft, Refusing, Spool, blocks_of, enter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
 
 NO_MEMORY, TIMEOUT, CONFIGURATION, TOLD_TO_END, INTERNAL_BUG = 51, 52, 55, 71, 81
 PATIENCE = 86400  # seconds for the whole message, as in qmail-queue.c
-NOTICED = 5000  # milliseconds of one wait, after which a signal is noticed that came right before it
 
 _MESSAGE, _ENVELOPE, _LOG = 0, 1, 2
 _PRINTABLE = dict.fromkeys((*range(32), *range(127, 160)), "?")
@@ -95,15 +93,8 @@ def _above(envelope: "Iterator[bytes]") -> "Iterator[bytes]":
 
 
 def _read(descriptor: int, name: str) -> "Iterator[bytes]":
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
     with Refusing(READ_ERROR, f"reading the {name}"):
-        while True:
-            while not poll.poll(NOTICED):
-                pass
-            if not (block := posix.read(descriptor, BLOCK)):
-                return
-            yield block
+        yield from blocks_of(descriptor)
 
 
 def _explain(code: int, reason: str) -> int:

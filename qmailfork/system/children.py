@@ -10,14 +10,13 @@ from qmailfork.system import signals, spawn
 BLOCK = 65536  # octets read at once
 SOON = 20  # milliseconds after which a child is looked after that no descriptor tells of
 GRACE = 1.0  # seconds for one that was killed to end: the kernel may hold it, or another user's rights keep it
-NOTICED = 5000  # milliseconds of one poll(2), after which a signal is noticed that came right before it
 
 
 def found(poll: select.poll, seconds: float) -> list[tuple[int, int]]:
     """What `poll` finds within `seconds`, nothing where nothing comes."""
     left = seconds * 1000
-    while not (ready := poll.poll(min(left, NOTICED))) and left > NOTICED:
-        left -= NOTICED
+    while not (ready := poll.poll(min(left, signals.NOTICED))) and left > signals.NOTICED:
+        left -= signals.NOTICED
     return ready
 
 
@@ -62,7 +61,7 @@ class Watch:
         if self.descriptor < 0:
             return SOON
         poll.register(self.descriptor, select.POLLIN)
-        return NOTICED
+        return signals.NOTICED
 
     def status(self) -> int | None:
         """The child's wait status once it has ended, else None."""
@@ -138,7 +137,7 @@ def outcome(pid: int, pipe: int, seconds: float | None, keep: int, began: float,
         if held:
             signals.pthread_sigmask(signals.SIG_UNBLOCK, held)
         while wait.status is None and (left is None or left > 0):
-            wait.step(NOTICED if left is None else left * 1000 + 1)
+            wait.step(signals.NOTICED if left is None else left * 1000 + 1)
             left = None if seconds is None else began + seconds - monotonic()
         status = wait.status
         if status is None:
@@ -151,8 +150,13 @@ def outcome(pid: int, pipe: int, seconds: float | None, keep: int, began: float,
         wait.close()
     took = (monotonic() - began) * 1000
     if status is None:
-        return Outcome(EXPIRED, 0, wait.output, took, int(time()))
+        return expired(wait.output, took)
     return ended(status, wait.output, took)
+
+
+def expired(output: bytes, milliseconds: float) -> Outcome:
+    """How a child ended whose time was over."""
+    return Outcome(EXPIRED, 0, output, milliseconds, int(time()))
 
 
 def ended(status: int, output: bytes, milliseconds: float) -> Outcome:

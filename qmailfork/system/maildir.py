@@ -2,9 +2,11 @@
 
 import errno
 import posix
+import select
 import time
 
 from qmailfork.programs.envelope import READ_ERROR, Refused
+from qmailfork.system import signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,7 +47,13 @@ def enter(path: str) -> None:
 
 def blocks_of(descriptor: int) -> "Iterator[bytes]":
     """Yield what can be read from the descriptor, in blocks of at most BLOCK octets. Raises OSError."""
-    while block := posix.read(descriptor, BLOCK):
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    while True:
+        while not poll.poll(signals.NOTICED):
+            pass
+        if not (block := posix.read(descriptor, BLOCK)):
+            return
         yield block
 
 

@@ -22,10 +22,12 @@ from _signal import (
 )
 
 __all__ = [
-    "IGNORED", "SIGALRM", "SIGCHLD", "SIGHUP", "SIGINT", "SIGKILL", "SIGQUIT", "SIGTERM",
+    "IGNORED", "NOTICED", "SIGALRM", "SIGCHLD", "SIGHUP", "SIGINT", "SIGKILL", "SIGQUIT", "SIGTERM",
     "SIG_BLOCK", "SIG_DFL", "SIG_IGN", "SIG_SETMASK", "SIG_UNBLOCK", "alarm", "getsignal", "pthread_sigmask",
     "set_wakeup_fd", "signal", "valid_signals",
 ]  # fmt: skip
+
+NOTICED = 5000  # milliseconds of one poll(2), after which a signal is noticed that came right before it
 
 # What is ignored stays so over an exec: Python's own SIGPIPE, whatever a parent left behind (nohup), and SIGINT, which
 # the listener's workers leave to their parent.

@@ -2,11 +2,11 @@
 
 import asyncio
 import posix
-from time import monotonic, time
+from time import monotonic
 
 from qmailfork.conversation import requests
 from qmailfork.drivers.worker.reactor import Reactor
-from qmailfork.programs.outcome import EXPIRED, UNSTARTED, Outcome
+from qmailfork.programs.outcome import UNSTARTED, Outcome
 from qmailfork.system import children, signals, spawn
 
 TYPE_CHECKING = False
@@ -157,7 +157,7 @@ class Run:
     def _leave(self) -> None:
         """It does not end although it was killed."""
         self._timer = None
-        self._done(Outcome(EXPIRED, 0, self._output.finish(), self._milliseconds(), int(time())))
+        self._done(children.expired(self._output.finish(), self._milliseconds()))
 
     def _ended(self, status: int) -> None:
         if self._timer is None:
@@ -165,6 +165,6 @@ class Run:
         self._timer.cancel()
         output = self._output.finish()
         if self._expired:
-            self._done(Outcome(EXPIRED, 0, output, self._milliseconds(), int(time())))
+            self._done(children.expired(output, self._milliseconds()))
         else:
             self._done(children.ended(status, output, self._milliseconds()))

@@ -240,7 +240,7 @@ class Run:
         self._timer.cancel()
         output = self._output.finish()
         if self._expired:
-            self._done(Outcome(EXPIRED, 0, output, self._milliseconds(), int(time())))
+            self._done(children.expired(output, self._milliseconds()))
         elif status < 0:
             self._done(Outcome(UNSTARTED, -status, b"", self._milliseconds(), int(time())))
         else:
